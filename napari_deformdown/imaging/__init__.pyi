@@ -1,0 +1,10 @@
+from .errors import Cancelled as Cancelled
+from .errors import ImageError as ImageError
+from .pyramid import Level as Level
+from .pyramid import Pyramid as Pyramid
+from .readers import SUFFIXES as SUFFIXES
+from .readers import open_image as open_image
+from .sampling import Reading as Reading
+from .sampling import overview as overview
+from .sampling import sample as sample
+from .writers import write_mask as write_mask

@@ -1,0 +1,14 @@
+from .catalogue import list_models as list_models
+from .catalogue import load_config as load_config
+from .config import METHODS as METHODS
+from .config import LabelClass as LabelClass
+from .config import ModelConfig as ModelConfig
+from .config import ModelError as ModelError
+from .inference import STAGES as STAGES
+from .inference import segment as segment
+from .model import DeformedSegmenter as DeformedSegmenter
+from .model import pick_device as pick_device
+from .segmentation import LabelLevel as LabelLevel
+from .segmentation import Segmentation as Segmentation
+from .store import load_model as load_model
+from .store import save_model as save_model

@@ -1,0 +1,128 @@
+"""`ModelConfig`: everything about a model that is not a weight, kept as `model.json`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+__all__ = ["FORMAT", "METHODS", "LabelClass", "ModelConfig", "ModelError"]
+
+FORMAT = 1
+
+# Ways to place the sampling points, by the names that people choose.
+METHODS = ("uniform", "learnt", "edge", "transport")
+
+
+class ModelError(ValueError):
+    """A model cannot be used as asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """A class of the segmentation: its id is its place in the list."""
+
+    name: str
+    color: str  # '#rrggbb'
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", str(self.color)):
+            raise ModelError(f"A class has a name and a colour like #c04080, not {self}.")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Configuration of a `DeformedSegmenter`.
+
+    Parameters
+    ----------
+    name : str
+        Name in lists and records.
+    classes : tuple of LabelClass
+        The classes in the order of their ids.
+    channels : int
+        Channels of the image.
+    mean, std : tuple of float
+        Per channel, for values scaled to [0, 1].
+    overview_points : int
+        Pixels of the overview X_lr, spread over rows and columns by the image's aspect.
+    density_channels : int
+        Width of the deformation network D_theta.
+    density_blur : float
+        Gaussian blur of the density in overview cells.
+    sampler : str
+        Sampler that makes the warp, one of `geometry.SAMPLERS`.
+    uniform_fraction : float
+        f in the uniform floor (1 - f) d + f, in (0, 1].
+    segmenter : dict
+        `architecture` and `encoder` of segmentation_models_pytorch, `input_scale`, further keywords.
+    budget : (int, int)
+        Sampling points that the model is at home with, rows x columns.
+    description : str
+        One sentence for people.
+    training, scores : dict
+        How it was trained and how it scored.
+    """
+
+    name: str
+    classes: tuple[LabelClass, ...]
+    channels: int = 3
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.25, 0.25, 0.25)
+    overview_points: int = 8192
+    density_channels: int = 32
+    density_blur: float = 1.0
+    sampler: str = "transport"
+    uniform_fraction: float = 0.2
+    segmenter: dict[str, Any] = field(
+        default_factory=lambda: {
+            "architecture": "Unet",
+            "encoder": "tu-mobilenetv3_small_100",
+            "input_scale": 2,
+            "decoder_channels": [64, 48, 32, 24, 16],
+        }
+    )
+    budget: tuple[int, int] = (128, 256)
+    description: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 1 < len(self.classes) <= 255:
+            raise ModelError(f"A model has 2 to 255 classes, not {len(self.classes)}.")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ModelError(f"mean and std need one value for each of {self.channels} channels.")
+        if not 0 < self.uniform_fraction <= 1:
+            raise ModelError(f"uniform_fraction lies in (0, 1], not {self.uniform_fraction}.")
+
+    def overview_size(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the overview of an image of a given shape: `overview_points` at its aspect."""
+        rows = round((self.overview_points * shape[0] / shape[1]) ** 0.5)
+        rows = min(max(rows, 8), self.overview_points // 8)
+        return rows, max(8, round(self.overview_points / rows))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> ModelConfig:
+        """From JSON types.
+
+        Raises
+        ------
+        ModelError
+            If the data does not describe a model of this format.
+        """
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ModelError(f"The description is not of format {FORMAT}. Update the plugin or the model.")
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(data) - known - {"format"})
+        if unknown:
+            raise ModelError(f"The description has unknown entries: {', '.join(unknown)}.")
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+        try:
+            values["classes"] = tuple(LabelClass(c["name"], c["color"]) for c in data["classes"])
+            return cls(**values)
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"The description is incomplete or has a wrong type: {error}.") from error

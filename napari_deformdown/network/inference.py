@@ -1,0 +1,134 @@
+"""Segment an image at a budget: overview, density, warp, sampled image, probabilities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ..imaging import ImageError, Pyramid, Reading, overview, sample
+from .config import ModelError
+from .model import DeformedSegmenter
+from .segmentation import Segmentation
+
+__all__ = ["STAGES", "check_image", "segment"]
+
+STAGES = ("overview", "density", "sampling", "network")
+StageProgress = Callable[[str, int, int], None]
+
+
+def segment(
+    image: Pyramid | Any,
+    model: DeformedSegmenter,
+    budget: tuple[int, int] | None = None,
+    method: str = "learnt",
+    *,
+    uniform_fraction: float | None = None,
+    progress: StageProgress | None = None,
+) -> Segmentation:
+    """Segment an image of any size with a budget of sampling points.
+
+    Parameters
+    ----------
+    image : Pyramid, or what `open_image` takes
+        The image.
+    model : DeformedSegmenter
+        From `load_model`.
+    budget : (int, int), optional
+        Rows and columns of sampling points, at least 8 each; the model's own without it.
+    method : str
+        One of `METHODS`: "uniform", "learnt", "edge", "transport".
+    uniform_fraction : float, optional
+        Overrides the model's uniform floor: 1 is uniform sampling, towards 0 ever steeper.
+    progress : callable, optional
+        Called with (stage, done, in all), stages as in `STAGES`; may raise `Cancelled`.
+
+    Returns
+    -------
+    Segmentation
+        The lazy result; nothing has been computed at full resolution yet.
+
+    Raises
+    ------
+    ImageError
+        If the image does not fit the model.
+    ModelError
+        If the budget or the method is impossible.
+    """
+    from ..imaging import open_image
+
+    pyramid = open_image(image)
+    budget = budget or model.config.budget
+    if min(budget) < 8:
+        raise ModelError(f"A budget has at least 8 x 8 points, not {budget[0]} x {budget[1]}.")
+    pyramid_channels = check_image(pyramid, model)
+    seconds: dict[str, float] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        if progress is not None:
+            progress(stage, done, total)
+
+    @contextmanager
+    def timed(stage: str) -> Iterator[None]:
+        report(stage, 0, 1)
+        start = time.perf_counter()
+        yield
+        seconds[stage] = time.perf_counter() - start
+
+    size = model.config.overview_size(pyramid.shape)
+    reading = Reading()
+    overview_points = 0
+    with torch.inference_mode():
+        # Uniform sampling needs no overview: its cost is that of its points alone.
+        if method == "uniform":
+            seen = torch.zeros(1, pyramid_channels, *size)
+        else:
+            with timed("overview"):
+                seen, reading = overview(pyramid, size)
+                seen = seen[:, :pyramid_channels]
+                overview_points = size[0] * size[1]
+        with timed("density"):
+            warp, density = model.warp(seen, method, uniform_fraction)
+        with timed("sampling"):
+            sampled, read = sample(
+                pyramid, warp, budget, progress=lambda done, total: report("sampling", done, total)
+            )
+            sampled = sampled[:, :pyramid_channels]
+        with timed("network"):
+            logits = model(sampled.to(model.device))
+            probabilities = torch.softmax(logits.float(), 1)[0].cpu()
+    report("network", 1, 1)
+    return Segmentation(
+        probabilities=probabilities,
+        warp=warp,
+        shape=pyramid.shape,
+        classes=model.config.classes,
+        method=method,
+        density=density[0].float(),
+        sampled=sampled[0],
+        pixel_size=pyramid.pixel_size,
+        seconds=seconds,
+        reading=reading + read,
+        overview_points=overview_points,
+        record={"image": pyramid.name, "model": model.config.name},
+    )
+
+
+def check_image(pyramid: Pyramid, model: DeformedSegmenter) -> int:
+    """Number of the image's channels that the model uses; an alpha channel is left out.
+
+    Raises
+    ------
+    ImageError
+        If the channels do not fit.
+    """
+    has, wants = pyramid.channels, model.config.channels
+    if has == wants or (has, wants) in ((4, 3), (2, 1)):
+        return wants
+    raise ImageError(
+        f"The image {pyramid.name} has {has} channel{'s' * (has != 1)}, but the model {model.config.name} "
+        f"was trained on {wants}. Choose another image or another model."
+    )

@@ -1,0 +1,119 @@
+"""`DeformedSegmenter`: deformation network and segmenter together, with their configuration."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..geometry import SAMPLERS, Warp, edge_density, image_gradient, make_warp, with_uniform
+from .config import METHODS, ModelConfig, ModelError
+from .deformation import DeformationNet
+from .segmenter import make_segmenter
+
+__all__ = ["DeformedSegmenter", "pick_device"]
+
+
+class DeformedSegmenter(nn.Module):
+    """D_theta and S_phi, one network for every method: uniform sampling runs through the same segmenter.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        What the model is.
+    segmenter : nn.Module, optional
+        Any module that maps (N, C, h, w) to logits (N, K, h, w); without it, the one that the configuration names.
+    """
+
+    def __init__(self, config: ModelConfig, segmenter: nn.Module | None = None) -> None:
+        super().__init__()
+        if config.sampler not in SAMPLERS:
+            raise ModelError(
+                f"The sampler {config.sampler!r} is not known; there are {', '.join(SAMPLERS)}."
+            )
+        self.config = config
+        self.density_net = DeformationNet(
+            config.channels, config.density_channels, config.density_blur
+        )
+        self.segmenter = segmenter or make_segmenter(
+            config.segmenter, config.channels, len(config.classes)
+        )
+        self.register_buffer("mean", torch.tensor(config.mean).reshape(1, -1, 1, 1), False)
+        self.register_buffer("std", torch.tensor(config.std).reshape(1, -1, 1, 1), False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def standardise(self, image: Tensor) -> Tensor:
+        """Values in [0, 1] as the networks want them."""
+        out: Tensor = (image - self.get_buffer("mean")) / self.get_buffer("std")
+        return out
+
+    def density(self, overview: Tensor) -> Tensor:
+        """d = D_theta(X_lr) without the uniform floor: (N, C, h, w) in [0, 1] -> (N, h, w)."""
+        out: Tensor = self.density_net(self.standardise(overview))
+        return out
+
+    def warp(self, overview: Tensor, method: str, uniform_fraction: float | None = None) -> tuple[Warp, Tensor]:
+        """The warp of a method and the density that it was made from.
+
+        Parameters
+        ----------
+        overview : Tensor
+            (N, C, h, w), values in [0, 1].
+        method : str
+            One of `METHODS`: "uniform"; "learnt", the model's own density and sampler; "edge", a handcrafted density
+            from the overview's gradients; "transport", the learnt density under the transport sampler.
+        uniform_fraction : float, optional
+            Overrides the model's uniform floor.
+
+        Returns
+        -------
+        warp : Warp
+            In float64 on the CPU, where coordinates of the largest images stay exact.
+        density : Tensor
+            (N, h, w) with the floor, mean one.
+
+        Raises
+        ------
+        ModelError
+            If there is no such method.
+        """
+        if method not in METHODS:
+            raise ModelError(f"There is no method {method!r}. Choose one of: {', '.join(METHODS)}.")
+        fraction = self.config.uniform_fraction if uniform_fraction is None else uniform_fraction
+        if method == "uniform":
+            density = torch.ones_like(overview[:, 0])
+        elif method == "edge":
+            density = with_uniform(edge_density(image_gradient(overview), sigma=2.0), fraction)
+        else:
+            density = with_uniform(self.density(overview.to(self.device)), fraction)
+        sampler = {"uniform": "uniform", "learnt": self.config.sampler}.get(method, "transport")
+        density = density.cpu().double()
+        return make_warp(sampler, density), density
+
+    def forward(self, sampled: Tensor) -> Tensor:
+        """Logits of a sampled image: (N, C, h, w) in [0, 1] -> (N, K, h, w)."""
+        out: Tensor = self.segmenter(self.standardise(sampled))
+        return out
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of a name; "auto" is CUDA, else Apple's MPS, else the CPU.
+
+    Raises
+    ------
+    ModelError
+        If the name is none, or this machine lacks the device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"The device {name!r} is not there. Choose auto or cpu.") from error
+    return device

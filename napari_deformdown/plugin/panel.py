@@ -1,0 +1,358 @@
+"""The dock panel: choose image, model and budget, run, look, save."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox, Slider
+from napari.layers import Image, Labels
+from napari.utils.notifications import show_info
+from napari.viewer import Viewer
+from qtpy.compat import isalive
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..network.catalogue import list_models, load_config
+from .jobs import Job, Progress
+from .samples import METADATA
+from .texts import budget_text, fit_budget, legend, results_table
+
+if TYPE_CHECKING:
+    from ..evaluation.comparison import Comparison
+    from ..imaging import Pyramid
+    from ..network import DeformedSegmenter
+    from .layers import ComparisonLayers
+
+__all__ = ["SamplingPanel"]
+
+METHODS = ("uniform", "learnt")
+
+
+class SamplingPanel(QWidget):
+    """Uniform and learnt sampling of one image at one budget, side by side.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The viewer that the panel is docked in.
+    """
+
+    finished = Signal()  # a run or an export ended, in whatever way
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        # napari hands plugins a proxy that wraps everything from modules called napari*, our own arrays included, and
+        # breaks identity. Only public names are used on what is inside.
+        self._viewer = viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._layers: ComparisonLayers | None = None
+        self._job: Job | None = None
+        self.comparison: Comparison | None = None
+        self._pyramid: tuple[Any, Pyramid] | None = None  # with the layer data it was made from
+        self._model: tuple[str, DeformedSegmenter] | None = None
+        self._build()
+        self._refresh_layers()
+        for event in ("inserted", "removed", "reordered"):
+            getattr(viewer.layers.events, event).connect(self._refresh_layers)
+
+    # ---- building
+
+    def _build(self) -> None:
+        self.image = ComboBox(choices=self._images, nullable=True, tooltip="Image to segment")
+        self.truth = ComboBox(
+            choices=self._truths, nullable=True, tooltip="Labels that are known to be right, if any"
+        )
+        self.model = ComboBox(
+            choices=list(list_models()), tooltip="Trained density net and segmenter"
+        )
+        self.rows = Slider(
+            value=128,
+            min=16,
+            max=512,
+            step=8,
+            tooltip="Rows of sampling points; columns follow the image's aspect",
+        )
+        self.budget_label = QLabel()
+        self.about_model = QLabel()
+        self.about_model.setWordWrap(True)
+        form = QFormLayout()
+        form.addRow("Image", self.image.native)
+        form.addRow("Ground truth", self.truth.native)
+        form.addRow("Model", self.model.native)
+        form.addRow(self.about_model)
+        form.addRow("Budget (rows)", self.rows.native)
+        form.addRow(self.budget_label)
+
+        self.run_button = QPushButton("Run")
+        self.run_button.setToolTip("Segment with uniform and with learnt sampling")
+        self.cancel_button = QPushButton("Cancel")
+        self.progress = QProgressBar()
+        self.progress.setFormat("")
+        self.status = QLabel("Choose an image and run.")
+        self.status.setWordWrap(True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.results = QLabel()
+        self.results.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+        self.show_boxes: dict[str, QCheckBox] = {}
+        shown = QHBoxLayout()
+        for kind, text in (
+            ("points", "Points"),
+            ("density", "Density"),
+            ("segmentation", "Segmentation"),
+        ):
+            box = self.show_boxes[kind] = QCheckBox(text)
+            box.setChecked(True)
+            box.toggled.connect(lambda on, kind=kind: self._set_visible(kind, on))
+            shown.addWidget(box)
+        self.grid_box = QCheckBox("Side by side")
+        self.grid_box.setChecked(True)
+        self.grid_box.setToolTip("Uniform | learnt | your own layers, with linked cameras")
+        self.grid_box.toggled.connect(self._set_grid)
+        shown.addWidget(self.grid_box)
+
+        self.export_method = ComboBox(choices=METHODS, value="learnt")
+        self.export_button = QPushButton("Save mask...")
+        self.export_button.setToolTip("Write the full-resolution mask of this method as TIFF")
+        export = QHBoxLayout()
+        export.addWidget(self.export_method.native)
+        export.addWidget(self.export_button)
+
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run_button)
+        buttons.addWidget(self.cancel_button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addLayout(buttons)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.status)
+        layout.addLayout(shown)
+        layout.addWidget(self.results)
+        layout.addLayout(export)
+        layout.addStretch()
+
+        self.image.changed.connect(self._image_changed)
+        self.model.changed.connect(self._model_changed)
+        self.rows.changed.connect(self._show_budget)
+        self.run_button.clicked.connect(lambda: self.run())
+        self.cancel_button.clicked.connect(lambda: self.cancel())
+        self.export_button.clicked.connect(lambda: self._ask_export())
+        self._model_changed()
+        self._enable()
+
+    def _images(self, _: Any = None) -> list[Image]:
+        return [v for v in self._viewer.layers if isinstance(v, Image) and not self._owns(v)]
+
+    def _truths(self, _: Any = None) -> list[Labels]:
+        return [v for v in self._viewer.layers if isinstance(v, Labels) and not self._owns(v)]
+
+    def _owns(self, layer: Any) -> bool:
+        return self._layers is not None and self._layers.owns(layer)
+
+    # ---- reacting
+
+    def _refresh_layers(self, event: Any = None) -> None:
+        if not isalive(self):
+            return
+        self.image.reset_choices()
+        self.truth.reset_choices()
+        if self.image.value is None:
+            self.image.value = next((c for c in self.image.choices if c is not None), None)
+        self._enable()
+
+    def _image_changed(self, layer: Image | None = None) -> None:
+        layer = self.image.value
+        wanted = None if layer is None else layer.metadata.get(METADATA, {}).get("model")
+        if wanted in self.model.choices:
+            self.model.value = wanted
+        if layer is not None:
+            # ground truth that a sample brings along; the user may choose another, or none
+            truths = [v for v in self._truths() if v.name == f"{layer.name} ground truth"]
+            if truths:
+                self.truth.value = truths[0]
+            self._set_default_budget()
+        self._show_budget()
+        self._enable()
+
+    def _model_changed(self, name: str | None = None) -> None:
+        if self.model.value:
+            self.about_model.setText(load_config(self.model.value).description)
+        self._set_default_budget()
+        self._show_budget()
+        self._enable()
+
+    def _set_default_budget(self) -> None:
+        if self.model.value:
+            rows, columns = load_config(self.model.value).budget
+            aspect = self._aspect()
+            self.rows.value = min(max(round((rows * columns / aspect) ** 0.5 / 8) * 8, 16), 512)
+
+    def _shape(self) -> tuple[int, int] | None:
+        layer = self.image.value
+        if layer is None:
+            return None
+        data = layer.data[0] if layer.multiscale else layer.data
+        shape = data.shape[:-1] if layer.rgb else data.shape
+        return (int(shape[-2]), int(shape[-1])) if len(shape) >= 2 else None
+
+    def _aspect(self) -> float:
+        shape = self._shape() or (1, 2)
+        return shape[1] / shape[0]
+
+    @property
+    def budget(self) -> tuple[int, int]:
+        """Rows and columns of sampling points."""
+        return fit_budget(int(self.rows.value), self._aspect())
+
+    def _show_budget(self, value: int | None = None) -> None:
+        self.budget_label.setText(budget_text(self.budget, self._shape()))
+
+    def _enable(self) -> None:
+        idle = self._job is None
+        self.run_button.setEnabled(
+            idle and self.image.value is not None and bool(self.model.value)
+        )
+        self.cancel_button.setEnabled(not idle)
+        self.export_button.setEnabled(idle and self.comparison is not None)
+
+    def _set_visible(self, kind: str, visible: bool) -> None:
+        if self._layers is not None:
+            self._layers.set_visible(kind, visible)
+
+    def _set_grid(self, enabled: bool) -> None:
+        if self._layers is not None:
+            self._layers.side_by_side(enabled)
+
+    # ---- running
+
+    def run(self) -> bool:
+        """Segment the chosen image by both methods, in the background; returns whether that began."""
+        layer = self.image.value
+        if self._job is not None or layer is None:
+            return False
+        if layer.ndim != 2:
+            self._say(f"{layer.name} has {layer.ndim} axes; choose an image with rows and columns only.")
+            return False
+        budget, name = self.budget, self.model.value
+        data, axes = layer.data, "YXS" if layer.rgb else "YX"
+        truth = self.truth.value
+        known = None if truth is None else (list(truth.data) if truth.multiscale else truth.data)
+        opened = self._pyramid[1] if self._pyramid and self._pyramid[0] is data else None
+        loaded = self._model[1] if self._model and self._model[0] == name else None
+        levels = list(data) if layer.multiscale else data
+
+        def work(progress: Progress) -> tuple[DeformedSegmenter, Comparison]:
+            progress("loading the model", 0, 1)
+            from ..evaluation.comparison import compare
+            from ..imaging import open_image
+            from ..network import load_model
+
+            model = loaded or load_model(name)
+            pyramid = opened or open_image(
+                levels, axes=axes, progress=lambda done, total: progress("pyramid", done, total)
+            )
+            return model, compare(pyramid, model, budget, METHODS, truth=known, progress=progress)
+
+        def show(outcome: tuple[DeformedSegmenter, Comparison]) -> None:
+            self._model = (name, outcome[0])
+            self._pyramid = (data, outcome[1].pyramid)
+            self._show(layer, outcome[1])
+
+        self._start(work, show, "Cancelled; the earlier result is unchanged.")
+        return True
+
+    def cancel(self) -> None:
+        """Stop what is running; what was there before stays."""
+        if self._job is not None:
+            self.cancel_button.setEnabled(False)
+            self.status.setText("Cancelling...")
+            self._job.cancel()
+
+    def _show(self, layer: Image, comparison: Comparison) -> None:
+        if layer not in self._viewer.layers:
+            self._say(f"{layer.name} was closed during the run; its result is dropped.")
+            return
+        if self._layers is None:
+            from .layers import ComparisonLayers
+
+            self._layers = ComparisonLayers(self._viewer)
+            self.destroyed.connect(self._layers.disconnect)
+        first = not self._layers.shown
+        self.comparison = comparison
+        visible = {kind: box.isChecked() for kind, box in self.show_boxes.items()}
+        self._layers.show(layer, comparison, visible)
+        if first:
+            self._layers.side_by_side(self.grid_box.isChecked())
+        classes = comparison.results["learnt"].classes
+        self.results.setText(results_table(comparison) + legend(classes))
+        self._say(comparison.sentence())
+
+    # ---- exporting
+
+    def _ask_export(self) -> None:
+        if self.comparison is None:
+            return
+        method = self.export_method.value
+        suggested = f"{self.comparison.pyramid.name}_{method}.tif"
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save the full-resolution mask", suggested, "TIFF (*.tif *.tiff)"
+        )
+        if name:
+            path = Path(name)
+            self.export(method, path if path.suffix else path.with_suffix(".tif"))
+
+    def export(self, method: str, path: Path) -> bool:
+        """Write the mask of a method, in the background; returns whether that began."""
+        if self._job is not None or self.comparison is None:
+            return False
+        result = self.comparison.results[method]
+
+        def work(progress: Progress) -> None:
+            result.save(path, progress=lambda done, total: progress("writing tiles", done, total))
+
+        def done(_: None) -> None:
+            self._say(f"Saved {path}.")
+            show_info(f"Saved {path}.")
+
+        self._start(work, done, "Cancelled; no mask was written.")
+        return True
+
+    # ---- jobs
+
+    def _start(self, work: Any, done: Any, cancelled: str) -> None:
+        self._job = job = Job(work, self)
+        job.progressed.connect(self._progress)
+        job.succeeded.connect(done)
+        job.failed.connect(self._say)
+        job.cancelled.connect(lambda: self._say(cancelled))
+        job.ended.connect(self._ended)
+        self._enable()
+        job.start()
+
+    def _progress(self, stage: str, done: int, total: int) -> None:
+        if self._job is not None and self.cancel_button.isEnabled():
+            self.status.setText(stage)
+            self.progress.setRange(0, total)
+            self.progress.setValue(done)
+
+    def _ended(self) -> None:
+        if self._job is not None:
+            self._job.deleteLater()
+        self._job = None
+        self.progress.setRange(0, 1)
+        self.progress.reset()
+        self._enable()
+        self.finished.emit()
+
+    def _say(self, sentence: str) -> None:
+        self.status.setText(sentence)

@@ -1,0 +1,180 @@
+"""Labelled images held in memory for training, and random views of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..geometry import label_edges
+from ..imaging import Pyramid
+from ..imaging.levels import read_levels
+from ..imaging.pyramid import halve, value_range
+
+__all__ = ["Scene", "View", "random_view"]
+
+Levels = list[tuple[Tensor, tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image and its labels, ready to be read anywhere.
+
+    Parameters
+    ----------
+    levels : list of (Tensor, (float, float))
+        Image levels (C, h, w) in [0, 1] and full-resolution pixels per level pixel.
+    edge_levels : list of (Tensor, (float, float))
+        The same for the share of label-edge pixels, (1, h, w).
+    labels : Tensor
+        (H, W) uint8.
+    edges : Tensor
+        (E, 2): positions of all label-edge pixels, (y, x) in [0, 1].
+    """
+
+    levels: Levels
+    edge_levels: Levels
+    labels: Tensor
+    edges: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns at full resolution."""
+        return int(self.labels.shape[0]), int(self.labels.shape[1])
+
+    @classmethod
+    def from_pyramid(cls, pyramid: Pyramid, labels: NDArray[np.uint8], finest: int = 0) -> Scene:
+        """Load a pyramid's levels from `finest` on.
+
+        Raises
+        ------
+        ValueError
+            If labels and image differ in size.
+        """
+        if labels.shape != pyramid.shape:
+            raise ValueError(f"Labels have the size {labels.shape}, the image {pyramid.shape}.")
+        low, high = value_range(pyramid.dtype)
+        levels: Levels = []
+        for level in pyramid.levels[min(finest, len(pyramid.levels) - 1) :]:
+            pixels = level.read(0, level.shape[0], 0, level.shape[1])
+            tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float()
+            levels.append(((tensor - low) / (high - low), level.scale))
+        whole = torch.from_numpy(np.ascontiguousarray(labels))
+        edges = label_edges(whole[None])[0]
+        share = edges.numpy().astype(np.float32)[..., None]
+        edge_levels: Levels = []
+        scale = 1.0
+        while min(share.shape[:2]) >= 32:
+            share, scale = halve(share), scale * 2
+            edge_levels.append((torch.from_numpy(share[..., 0])[None], (scale, scale)))
+        where = (edges.nonzero().float() + 0.5) / torch.tensor(labels.shape)
+        return cls(levels, edge_levels, whole, where)
+
+
+@dataclass(frozen=True)
+class View:
+    """A window of a scene, perhaps mirrored or turned by quarters: p_image = matrix @ p + origin.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is looked at.
+    matrix, origin : Tensor
+        (2, 2) and (2,), acting on (y, x) in [0, 1].
+    """
+
+    scene: Scene
+    matrix: Tensor
+    origin: Tensor
+
+    def to_image(self, points: Tensor) -> Tensor:
+        """Points of the view (..., 2) in the scene's coordinates."""
+        return points @ self.matrix.T.to(points) + self.origin.to(points)
+
+    def from_image(self, points: Tensor) -> Tensor:
+        """Points of the scene (..., 2) in the view's coordinates."""
+        return (points - self.origin.to(points)) @ torch.linalg.inv(self.matrix).T.to(points)
+
+    @property
+    def area(self) -> float:
+        """Full-resolution pixels in the view."""
+        rows, columns = self.scene.shape
+        return abs(float(torch.linalg.det(self.matrix))) * rows * columns
+
+    def read(self, points: Tensor, extent: Tensor, *, edges: bool = False) -> Tensor:
+        """Anti-aliased read at points (1, h, w, 2) that stand for extents (1, h, w, 2): (1, C, h, w)."""
+        side = (extent.prod(-1) * self.area).sqrt()
+        levels = self.scene.edge_levels if edges else self.scene.levels
+        return read_levels(levels, self.scene.shape, self.to_image(points), side)
+
+    def labels_at(self, points: Tensor) -> Tensor:
+        """Class ids at points (Q, 2) of the view: (Q,)."""
+        rows, columns = self.scene.shape
+        at = (self.to_image(points) * torch.tensor([rows, columns])).long()
+        y, x = at[:, 0].clamp(0, rows - 1), at[:, 1].clamp(0, columns - 1)
+        return self.scene.labels[y, x].long()
+
+    def points(self, count: int, generator: torch.Generator, near: float = 0.004) -> Tensor:
+        """Random points of the view (count, 2), half of them near label edges.
+
+        `near` is the standard deviation of the distance to the edge as a fraction of the view.
+        """
+        uniform = torch.rand(count, 2, generator=generator)
+        edges = self.scene.edges
+        if not len(edges):
+            return uniform
+        chosen = edges[torch.randint(len(edges), (4 * count,), generator=generator)]
+        close = self.from_image(chosen)
+        close = close + near * torch.randn(close.shape, generator=generator)
+        close = close[((close > 0) & (close < 1)).all(1)][: count // 2]
+        return torch.cat([close, uniform[len(close) :]])
+
+
+def random_view(
+    scenes: Sequence[Scene],
+    generator: torch.Generator,
+    *,
+    aspect: float = 2.0,
+    height: tuple[float, float] = (0.5, 1.0),
+    turn: bool = True,
+) -> View:
+    """A random window, randomly mirrored and (with `turn`) turned by quarters.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        One is chosen.
+    generator : torch.Generator
+        Source of chance.
+    aspect : float
+        Width over height of the view in pixels.
+    height : (float, float)
+        Range of the view's shorter side as a fraction of the largest that fits.
+    turn : bool
+        Allow quarter turns.
+    """
+
+    def chance(low: float = 0.0, high: float = 1.0) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    scene = scenes[int(chance() * len(scenes))]
+    rows, columns = scene.shape
+    turned = turn and chance() < 0.5
+    # sides in the scene, in pixels
+    ratio = 1 / aspect if turned else aspect
+    tallest = min(rows, columns / ratio)
+    high = tallest * chance(*height)
+    size = torch.tensor([high / rows, high * ratio / columns])
+    origin = torch.tensor([chance(0, 1 - float(size[0])), chance(0, 1 - float(size[1]))])
+    matrix = torch.diag(size)
+    for axis in (0, 1):
+        if chance() < 0.5:
+            origin[axis] += size[axis]
+            matrix[axis, axis] *= -1
+    if turned:
+        matrix = matrix.flip(1)  # the view's x runs along the scene's y
+    return View(scene, matrix, origin)

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# bash scripts/test.sh [pytest arguments]
+# Sets everything up (once) and runs the tests on a virtual screen.
+set -euo pipefail
+# shellcheck source=scripts/_setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/_setup.sh"
+set_up all,test xvfb
+cd -- "$ROOT"
+exec "$VENV/bin/python" -m pytest "$@"

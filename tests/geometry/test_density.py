@@ -1,0 +1,152 @@
+"""Densities: scale, floor, blur, and edges of labels and images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from napari_deformdown.geometry import (
+    blur,
+    edge_density,
+    image_gradient,
+    label_edges,
+    make_warp,
+    normalise,
+    with_uniform,
+)
+
+sizes = st.integers(1, 40)
+seeds = st.integers(0, 2**31)
+
+
+def random_density(seed: int, n: int, h: int, w: int) -> torch.Tensor:
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.random((n, h, w)) ** rng.choice([1, 4, 40]))
+
+
+@given(seeds, sizes, sizes, st.sampled_from([1e-12, 1.0, 1e12]))
+def test_normalised_densities_have_mean_one_and_keep_their_shape(seed, h, w, scale) -> None:
+    density = random_density(seed, 3, h, w)
+    out = normalise(density * scale)
+    torch.testing.assert_close(out.mean((1, 2)), torch.ones(3).double())
+    torch.testing.assert_close(out * density.mean((1, 2), keepdim=True), density)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("constant", [1e-30, 0.1, 1 / 3, 7.0, 1e30])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (37, 61), (128, 200)])
+def test_a_constant_density_becomes_exactly_one(dtype, constant, shape) -> None:
+    density = torch.full((2, *shape), constant, dtype=dtype)
+    assert torch.equal(normalise(density), torch.ones(2, *shape, dtype=dtype))
+
+
+def test_an_all_zero_density_becomes_uniform_beside_others_that_are_not() -> None:
+    density = torch.zeros(2, 3, 4)
+    density[1, 0, 0] = 5
+    out = normalise(density)
+    assert torch.equal(out[0], torch.ones(3, 4))
+    assert out[1, 0, 0] == 12
+
+
+@pytest.mark.parametrize("bad", [-1e-6, float("nan"), float("inf"), -float("inf")])
+def test_a_density_with_an_impossible_value_is_refused(bad) -> None:
+    density = torch.ones(2, 3, 4)
+    density[1, 2, 3] = bad
+    with pytest.raises(ValueError, match="finite and non-negative"):
+        normalise(density)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4), (1, 1, 3, 4)])
+def test_a_density_of_another_rank_is_refused(shape) -> None:
+    with pytest.raises(ValueError, match=r"\(N, h, w\)"):
+        normalise(torch.ones(shape))
+
+
+@given(seeds, st.floats(0, 1))
+def test_the_uniform_floor_bounds_the_area_of_a_point_and_keeps_the_mean(seed, fraction) -> None:
+    density = normalise(random_density(seed, 2, 9, 14))
+    out = with_uniform(density, fraction)
+    assert out.min() >= fraction - 1e-12
+    torch.testing.assert_close(out.mean((1, 2)), torch.ones(2).double())
+    torch.testing.assert_close(out, (1 - fraction) * density + fraction)
+
+
+def test_each_density_of_a_batch_may_have_its_own_floor() -> None:
+    density = normalise(random_density(0, 3, 5, 6))
+    out = with_uniform(density, torch.tensor([0.0, 0.25, 1.0]))
+    assert torch.equal(out[0], density[0])
+    torch.testing.assert_close(out[1], 0.75 * density[1] + 0.25)
+    torch.testing.assert_close(out[2], torch.ones(5, 6).double())
+
+
+@given(seeds, st.integers(8, 30), st.integers(8, 30), st.sampled_from([0.5, 1.0, 2.0]))
+def test_blur_equals_scipy(seed, h, w, sigma) -> None:
+    density = random_density(seed, 2, h, w)
+    radius = int(3 * sigma + 0.5)
+    expected = [ndimage.gaussian_filter(d, sigma, mode="mirror", radius=radius) for d in density]
+    np.testing.assert_allclose(blur(density, sigma).numpy(), np.stack(expected), atol=1e-12)
+
+
+def test_no_blur_returns_the_density_itself() -> None:
+    density = random_density(0, 1, 4, 5)
+    assert blur(density, 0) is density
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2)])
+def test_blur_keeps_constants_on_maps_smaller_than_its_kernel(shape) -> None:
+    out = blur(torch.full((1, *shape), 3.0, dtype=torch.float64), 5.0)
+    torch.testing.assert_close(out, torch.full((1, *shape), 3.0, dtype=torch.float64))
+
+
+def edges_by_loop(labels: np.ndarray, ignore: int | None) -> np.ndarray:
+    out = np.zeros(labels.shape, bool)
+    rows, columns = labels.shape
+    for r in range(rows):
+        for c in range(columns):
+            for dr, dc in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                if 0 <= r + dr < rows and 0 <= c + dc < columns:
+                    a, b = labels[r, c], labels[r + dr, c + dc]
+                    out[r, c] |= a != b and ignore not in (a, b)
+    return out
+
+
+@given(seeds, st.integers(1, 12), st.integers(1, 12), st.sampled_from([None, 0, 2, 255]))
+def test_label_edges_equal_a_slow_search(seed, h, w, ignore) -> None:
+    labels = np.random.default_rng(seed).choice([0, 1, 2, 255], (h, w)).astype(np.uint8)
+    found = label_edges(torch.from_numpy(labels)[None], ignore)[0].numpy()
+    np.testing.assert_array_equal(found, edges_by_loop(labels, ignore))
+
+
+@given(seeds, st.permutations(range(5)))
+def test_label_edges_do_not_depend_on_how_classes_are_numbered(seed, order) -> None:
+    labels = torch.from_numpy(np.random.default_rng(seed).integers(0, 5, (2, 9, 11)))
+    assert torch.equal(label_edges(labels), label_edges(torch.tensor(order)[labels]))
+
+
+def test_image_gradient_of_a_ramp_is_its_slope_summed_over_channels() -> None:
+    y, x = torch.meshgrid(torch.arange(6.0), torch.arange(8.0), indexing="ij")
+    image = torch.stack([3 * y + 4 * x, torch.zeros(6, 8), 6 * x])[None]
+    inside = image_gradient(image)[0, 1:-1, 1:-1]
+    torch.testing.assert_close(inside, torch.full((4, 6), 2 * (5.0 + 6.0)))
+
+
+def test_edge_density_without_any_edge_is_uniform() -> None:
+    assert torch.equal(edge_density(torch.zeros(1, 7, 9), 2.0), torch.ones(1, 7, 9))
+
+
+def test_edge_density_is_highest_at_the_edge() -> None:
+    edges = torch.zeros(1, 9, 21)
+    edges[..., 10] = 1
+    density = edge_density(edges, 1.5)
+    assert density.mean() == pytest.approx(1, abs=1e-5)
+    assert (density.argmax(2) == 10).all()
+    assert (density[..., :10].diff(dim=2) >= 0).all()
+
+
+def test_an_unknown_sampler_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'nearest'.*uniform, transport"):
+        make_warp("nearest", torch.ones(1, 3, 3))
