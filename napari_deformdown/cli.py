@@ -74,9 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--output", type=Path, metavar="DIR", help="write there and exit")
     demo.set_defaults(run=_demo)
 
-    segment = commands.add_parser(
-        "segment", parents=[common], help="segment one image and write its mask"
-    )
+    segment = commands.add_parser("segment", parents=[common], help="segment one image and write its mask")
     segment.add_argument("image", type=Path, metavar="IMAGE", help="TIFF, PNG or JPEG")
     segment.add_argument("--model", required=True, metavar="NAME_OR_FOLDER")
     segment.add_argument(
@@ -104,9 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--device", default="auto", help="auto, cpu, cuda, mps; default: auto")
     segment.set_defaults(run=_segment)
 
-    models = commands.add_parser(
-        "models", parents=[common], help="list the models with classes and scores"
-    )
+    models = commands.add_parser("models", parents=[common], help="list the models with classes and scores")
     models.add_argument("--json", action="store_true", help="for machines")
     models.set_defaults(run=_models)
     return parser
@@ -122,9 +118,7 @@ def parse_budget(text: str) -> tuple[int, int]:
     """
     rows, _, columns = text.lower().partition("x")
     if not (rows.isdecimal() and columns.isdecimal() and int(rows) and int(columns)):
-        raise argparse.ArgumentTypeError(
-            f"a budget is written rows x columns like 128x256, not {text!r}"
-        )
+        raise argparse.ArgumentTypeError(f"a budget is written rows x columns like 128x256, not {text!r}")
     return int(rows), int(columns)
 
 
@@ -132,9 +126,7 @@ def _demo(options: argparse.Namespace) -> int:
     try:
         from .plugin.demo import run_demo
     except ImportError as error:
-        raise MissingDataError(
-            f'The demo needs napari ({error}): pip install "napari-deformdown[all]"'
-        ) from error
+        raise MissingDataError(f'The demo needs napari ({error}): pip install "napari-deformdown[all]"') from error
     return run_demo(options.sample, options.output)
 
 

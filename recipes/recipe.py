@@ -94,9 +94,7 @@ def _write(
     (output / "README.md").write_text(card, "utf-8")
 
 
-def _train(
-    config: ModelConfig, scenes: Sequence[Scene], options: TrainingOptions
-) -> DeformedSegmenter:
+def _train(config: ModelConfig, scenes: Sequence[Scene], options: TrainingOptions) -> DeformedSegmenter:
     torch.manual_seed(options.seed)
     for event in train(DeformedSegmenter(config), scenes, options):
         if isinstance(event, TrainingStep) and event.step % 50 == 0:

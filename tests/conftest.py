@@ -19,9 +19,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 # Look for more with: pytest --hypothesis-profile=search
-settings.register_profile(
-    "search", settings.get_profile("calm"), derandomize=False, max_examples=400
-)
+settings.register_profile("search", settings.get_profile("calm"), derandomize=False, max_examples=400)
 settings.load_profile("calm")
 
 

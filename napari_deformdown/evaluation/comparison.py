@@ -149,9 +149,7 @@ def compare(
         per_class = None
         if known is not None:
             per_class = iou(confusion(known, labels[method], len(result.classes)))
-        scores[method] = MethodScore(
-            points, points / pixels, result.reading.bytes / 1e6, seconds[method], per_class
-        )
+        scores[method] = MethodScore(points, points / pixels, result.reading.bytes / 1e6, seconds[method], per_class)
     first, second = (labels[m] for m in methods[:2])
     return Comparison(pyramid, results, scores, float((first == second).mean()))
 

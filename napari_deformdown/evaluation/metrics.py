@@ -15,9 +15,7 @@ __all__ = ["confusion", "iou", "score_segmentation"]
 _STRIP = 256
 
 
-def confusion(
-    truth: NDArray[np.integer[Any]], found: NDArray[np.integer[Any]], classes: int
-) -> NDArray[np.int64]:
+def confusion(truth: NDArray[np.integer[Any]], found: NDArray[np.integer[Any]], classes: int) -> NDArray[np.int64]:
     """Pixel counts (classes, classes): truth in rows, found in columns. Truth ids of no class are left out."""
     known = (truth >= 0) & (truth < classes)
     pairs = truth[known].astype(np.int64) * classes + found[known]

@@ -11,16 +11,12 @@ from torch import Tensor
 __all__ = ["pixel_centres", "pixel_edges", "to_grid_sample", "to_world"]
 
 
-def pixel_centres(
-    n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
-) -> Tensor:
+def pixel_centres(n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None) -> Tensor:
     """Centres of n equal cells of [0, 1]: (r + 0.5) / n, shape (n,)."""
     return (torch.arange(n, dtype=dtype, device=device) + 0.5) / n
 
 
-def pixel_edges(
-    n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
-) -> Tensor:
+def pixel_edges(n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None) -> Tensor:
     """Edges of n equal cells of [0, 1]: r / n, shape (n + 1,)."""
     return torch.arange(n + 1, dtype=dtype, device=device) / n
 

@@ -84,12 +84,8 @@ class Warp(ABC):
         kind = {"dtype": self.dtype, "device": self.device}
         edges_v, edges_u = pixel_edges(h, **kind), pixel_edges(w, **kind)
         v, u = pixel_centres(h, **kind), pixel_centres(w, **kind)
-        ends_y = self.lattice_to_image(
-            edges_v.expand(self.batch, h + 1), u.expand(self.batch, h + 1, w)
-        )[..., 0]
-        ends_x = self.lattice_to_image(
-            v.expand(self.batch, h), edges_u.expand(self.batch, h, w + 1)
-        )[..., 1]
+        ends_y = self.lattice_to_image(edges_v.expand(self.batch, h + 1), u.expand(self.batch, h + 1, w))[..., 0]
+        ends_x = self.lattice_to_image(v.expand(self.batch, h), edges_u.expand(self.batch, h, w + 1))[..., 1]
         return torch.stack([ends_y.diff(dim=1), ends_x.diff(dim=2)], -1)
 
     def _pointwise(self, points: Tensor, lattice_map) -> Tensor:  # type: ignore[no-untyped-def]
@@ -100,9 +96,7 @@ class Warp(ABC):
         shape = (self.batch, *points.shape[1:])
         flat = points.to(self.dtype).expand(shape).reshape(self.batch, -1, 2)
         # Every point is a row of its own; in blocks, since a row brings all knots of its conditional along.
-        parts = [
-            lattice_map(block[..., 0], block[..., 1:]).squeeze(2) for block in flat.split(16384, 1)
-        ]
+        parts = [lattice_map(block[..., 0], block[..., 1:]).squeeze(2) for block in flat.split(16384, 1)]
         return torch.cat(parts, 1).reshape(shape) if parts else flat.reshape(shape)
 
 

@@ -45,9 +45,7 @@ class Level:
 
     def __post_init__(self) -> None:
         if self.axes not in ("YX", "YXS", "SYX") or len(self.axes) != len(self.array.shape):
-            raise ImageError(
-                f"An image has the axes YX, YXS or SYX, not {self.axes} with shape {self.array.shape}."
-            )
+            raise ImageError(f"An image has the axes YX, YXS or SYX, not {self.axes} with shape {self.array.shape}.")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -159,9 +157,7 @@ class Pyramid:
         return cls.from_levels(levels, name=name, progress=progress)
 
     @classmethod
-    def from_levels(
-        cls, levels: Sequence[Level], *, progress: Progress | None = None, **rest: Any
-    ) -> Pyramid:
+    def from_levels(cls, levels: Sequence[Level], *, progress: Progress | None = None, **rest: Any) -> Pyramid:
         """A pyramid over given levels: their scales are derived, missing coarse levels are made in memory."""
         full = levels[0]
         if not all(full.shape) or not full.channels:
@@ -240,9 +236,7 @@ def halve(block: NDArray[Any]) -> NDArray[Any]:
 def _coarser(level: Level, progress: Progress | None) -> list[Level]:
     """Levels that halve `level` again and again, in memory; each is read from the one before, in strips."""
     made: list[Level] = []
-    rows_total = sum(
-        math.ceil(level.shape[0] / 2**k) for k in range(_halvings(level.shape))
-    )
+    rows_total = sum(math.ceil(level.shape[0] / 2**k) for k in range(_halvings(level.shape)))
     done = 0
     while max(level.shape) > _COARSEST_SIDE:
         h, w = level.shape

@@ -88,9 +88,7 @@ def _plane(array: Any, axes: str, name: str) -> tuple[Any, str]:
             f"{name} has the axes {listed}. Save one plane of it as (rows, columns) or (rows, columns, channels)."
         )
     # Axes of length one are dropped; such files are small stacks, so the plane is read whole.
-    squeezed = np.squeeze(
-        np.asarray(array), tuple(i for i, a in enumerate(axes) if a not in "YXS")
-    )
+    squeezed = np.squeeze(np.asarray(array), tuple(i for i, a in enumerate(axes) if a not in "YXS"))
     return squeezed, "".join(a for a in axes if a in "YXS")
 
 

@@ -27,10 +27,7 @@ class Reading:
     levels: dict[int, int] = field(default_factory=dict)
 
     def __add__(self, other: Reading) -> Reading:
-        levels = {
-            k: self.levels.get(k, 0) + other.levels.get(k, 0)
-            for k in sorted({*self.levels, *other.levels})
-        }
+        levels = {k: self.levels.get(k, 0) + other.levels.get(k, 0) for k in sorted({*self.levels, *other.levels})}
         return Reading(self.chunks + other.chunks, self.bytes + other.bytes, levels)
 
 
@@ -129,9 +126,7 @@ class _Plan:
                 column = np.clip(x0 + dx, 0, columns - 1)
                 corners.append((row, column, share * along_y * along_x))
         self.points = which
-        self._row, self._column, self._weight = (
-            np.concatenate(part) for part in zip(*corners, strict=True)
-        )
+        self._row, self._column, self._weight = (np.concatenate(part) for part in zip(*corners, strict=True))
         self._read = np.empty((len(self._row), level.channels), np.float32)
         chunk = self._row // chunk_y * self._per_row + self._column // chunk_x
         order = np.argsort(chunk, kind="stable")
@@ -145,9 +140,7 @@ class _Plan:
         number, start, end = chunk
         (rows, columns), (chunk_y, chunk_x) = self.level.shape, self.level.chunk
         top, left = number // self._per_row * chunk_y, number % self._per_row * chunk_x
-        pixels = self.level.read(
-            top, min(top + chunk_y, rows), left, min(left + chunk_x, columns)
-        )
+        pixels = self.level.read(top, min(top + chunk_y, rows), left, min(left + chunk_x, columns))
         mine = self._order[start:end]
         self._read[mine] = pixels[self._row[mine] - top, self._column[mine] - left]
         return pixels.nbytes

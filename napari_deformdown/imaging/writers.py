@@ -112,4 +112,3 @@ def _tiles(
                 done += 1
                 if progress is not None:
                     progress(done, total)
-

@@ -93,9 +93,7 @@ def segment(
         with timed("density"):
             warp, density = model.warp(seen, method, uniform_fraction)
         with timed("sampling"):
-            sampled, read = sample(
-                pyramid, warp, budget, progress=lambda done, total: report("sampling", done, total)
-            )
+            sampled, read = sample(pyramid, warp, budget, progress=lambda done, total: report("sampling", done, total))
             sampled = sampled[:, :pyramid_channels]
         with timed("network"):
             logits = model(sampled.to(model.device))

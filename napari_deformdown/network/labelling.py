@@ -30,11 +30,7 @@ class Labeller:
         self._size = probabilities.shape[1], probabilities.shape[2]
         self._probabilities = padded.flatten(1).T.contiguous().numpy()
         best = padded.argmax(0).to(torch.uint8).numpy()
-        same = (
-            (best[:-1, :-1] == best[1:, :-1])
-            & (best[:-1, :-1] == best[:-1, 1:])
-            & (best[:-1, :-1] == best[1:, 1:])
-        )
+        same = (best[:-1, :-1] == best[1:, :-1]) & (best[:-1, :-1] == best[:-1, 1:]) & (best[:-1, :-1] == best[1:, 1:])
         self._cells = np.where(same, best[:-1, :-1], _MIXED).astype(np.uint8)
 
     def __call__(self, v: Tensor, u: Tensor) -> NDArray[np.uint8]:

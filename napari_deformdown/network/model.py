@@ -27,16 +27,10 @@ class DeformedSegmenter(nn.Module):
     def __init__(self, config: ModelConfig, segmenter: nn.Module | None = None) -> None:
         super().__init__()
         if config.sampler not in SAMPLERS:
-            raise ModelError(
-                f"The sampler {config.sampler!r} is not known; there are {', '.join(SAMPLERS)}."
-            )
+            raise ModelError(f"The sampler {config.sampler!r} is not known; there are {', '.join(SAMPLERS)}.")
         self.config = config
-        self.density_net = DeformationNet(
-            config.channels, config.density_channels, config.density_blur
-        )
-        self.segmenter = segmenter or make_segmenter(
-            config.segmenter, config.channels, len(config.classes)
-        )
+        self.density_net = DeformationNet(config.channels, config.density_channels, config.density_blur)
+        self.segmenter = segmenter or make_segmenter(config.segmenter, config.channels, len(config.classes))
         self.register_buffer("mean", torch.tensor(config.mean).reshape(1, -1, 1, 1), False)
         self.register_buffer("std", torch.tensor(config.std).reshape(1, -1, 1, 1), False)
 

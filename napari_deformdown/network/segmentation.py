@@ -93,9 +93,7 @@ class Segmentation:
         """Rows and columns of a level: level k has pixels of 2^k x 2^k full-resolution pixels."""
         return -(-self.shape[0] >> level), -(-self.shape[1] >> level)
 
-    def labels(
-        self, level: int = 0, region: tuple[int, int, int, int] | None = None
-    ) -> NDArray[np.uint8]:
+    def labels(self, level: int = 0, region: tuple[int, int, int, int] | None = None) -> NDArray[np.uint8]:
         """Class ids of a region, computed now.
 
         Parameters

@@ -70,9 +70,7 @@ class LibrarySegmenter(nn.Module):
         h, w = image.shape[-2:]
         scale = self.input_scale
         if scale > 1:
-            image = F.interpolate(
-                image, scale_factor=scale, mode="bilinear", align_corners=False
-            )
+            image = F.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
         stride = 32
         pad_y, pad_x = -(h * scale) % stride, -(w * scale) % stride
         image = F.pad(image, (0, pad_x, 0, pad_y), mode="replicate")

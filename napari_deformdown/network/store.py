@@ -13,6 +13,7 @@ from .model import DeformedSegmenter, pick_device
 
 __all__ = ["load_model", "save_model"]
 
+
 def load_model(name: str | Path, device: str = "auto") -> DeformedSegmenter:
     """Load a model for inference.
 
@@ -44,9 +45,7 @@ def load_model(name: str | Path, device: str = "auto") -> DeformedSegmenter:
     try:
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     except RuntimeError as error:
-        raise ModelError(
-            f"The weights in {path} do not fit the network that model.json describes."
-        ) from error
+        raise ModelError(f"The weights in {path} do not fit the network that model.json describes.") from error
     return model.to(where).eval()
 
 
@@ -82,5 +81,3 @@ def _write(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_bytes(content)
     temporary.replace(path)
-
-

@@ -105,9 +105,7 @@ def _has_display() -> bool:
 def _restart_under_xvfb(sample: str, output: Path) -> None:
     xvfb = shutil.which("xvfb-run")
     if xvfb is None:
-        raise ImageError(
-            "There is no display, and no virtual one: apt-get install xvfb xauth (or set DISPLAY)."
-        )
+        raise ImageError("There is no display, and no virtual one: apt-get install xvfb xauth (or set DISPLAY).")
     words = [sys.executable, "-m", "napari_deformdown", "demo", "--sample", sample]
     words += ["--output", str(output)]
     screen = ["-a", "-s", f"-screen 0 {_SCREEN}"]

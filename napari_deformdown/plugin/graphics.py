@@ -17,11 +17,7 @@ def load_triton_beside_opengl() -> None:
     LLVM, with its symbols open to all; triton's library, if loaded later, binds to those and the process dies of a
     segmentation fault. RTLD_DEEPBIND makes it prefer its own symbols.
     """
-    if (
-        not hasattr(os, "RTLD_DEEPBIND")
-        or "triton" in sys.modules
-        or importlib.util.find_spec("triton") is None
-    ):
+    if not hasattr(os, "RTLD_DEEPBIND") or "triton" in sys.modules or importlib.util.find_spec("triton") is None:
         return
     flags = sys.getdlopenflags()
     sys.setdlopenflags(os.RTLD_NOW | os.RTLD_DEEPBIND)

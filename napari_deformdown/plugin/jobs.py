@@ -61,9 +61,7 @@ class Job(QObject):
 
     def start(self) -> None:
         """Begin in a thread."""
-        worker = create_worker(
-            _guarded, self._work, self._stop, self._relay, _start_thread=False
-        )
+        worker = create_worker(_guarded, self._work, self._stop, self._relay, _start_thread=False)
         worker.returned.connect(self._finish)
         worker.start()
 

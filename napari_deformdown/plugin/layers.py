@@ -69,7 +69,8 @@ class ComparisonLayers:
                 if key in self._layers:
                     _update(self._layers[key], kind, options)
                 else:
-                    options["name"] = f"{method}: {kind}"
+                    # the image gives its cell the title
+                    options["name"] = method if kind == "image" else f"{method}: {kind}"
                     options["visible"] = visible.get(kind, True)
                     self._layers[key] = self._add(kind, options)
         self._viewer.layers.selection.active = source if source in self._viewer.layers else None
@@ -81,6 +82,9 @@ class ComparisonLayers:
             grid.stride, grid.spacing = -len(KINDS), 4
             grid.shape = self._best_grid()
         grid.enabled = enabled
+        for (_, kind), layer in self._layers.items():
+            if kind == "image":
+                layer.name_overlay.visible = enabled  # the cell's title
         self._viewer.fit_to_view()
 
     def _best_grid(self) -> tuple[int, int]:
@@ -133,17 +137,14 @@ class ComparisonLayers:
                 self._ordering = False
 
 
-def _options(
-    kind: str, source: Image, comparison: Comparison, result: Segmentation
-) -> dict[str, Any]:
+def _options(kind: str, source: Image, comparison: Comparison, result: Segmentation) -> dict[str, Any]:
     """Data and placement of a layer, over the source layer wherever that lies."""
     axes = slice(-2, None)
     scale, translate = np.asarray(source.scale)[axes], np.asarray(source.translate)[axes]
     place = {"scale": scale, "translate": translate}
     if kind == "image":
         levels = [
-            v.array if v.axes != "SYX" else np.moveaxis(np.asarray(v.array), 0, -1)
-            for v in comparison.pyramid.levels
+            v.array if v.axes != "SYX" else np.moveaxis(np.asarray(v.array), 0, -1) for v in comparison.pyramid.levels
         ]
         options = {"data": levels, "rgb": bool(source.rgb), "multiscale": True, **place}
         options["contrast_limits"] = tuple(source.contrast_limits)

@@ -69,12 +69,8 @@ class SamplingPanel(QWidget):
 
     def _build(self) -> None:
         self.image = ComboBox(choices=self._images, nullable=True, tooltip="Image to segment")
-        self.truth = ComboBox(
-            choices=self._truths, nullable=True, tooltip="Labels that are known to be right, if any"
-        )
-        self.model = ComboBox(
-            choices=list(list_models()), tooltip="Trained density net and segmenter"
-        )
+        self.truth = ComboBox(choices=self._truths, nullable=True, tooltip="Labels that are known to be right, if any")
+        self.model = ComboBox(choices=list(list_models()), tooltip="Trained density net and segmenter")
         self.rows = Slider(
             value=128,
             min=16,
@@ -176,13 +172,18 @@ class SamplingPanel(QWidget):
         if wanted in self.model.choices:
             self.model.value = wanted
         if layer is not None:
-            # ground truth that a sample brings along; the user may choose another, or none
-            truths = [v for v in self._truths() if v.name == f"{layer.name} ground truth"]
-            if truths:
-                self.truth.value = truths[0]
+            self._choose_truth(layer)
             self._set_default_budget()
         self._show_budget()
         self._enable()
+
+    def _choose_truth(self, layer: Image) -> None:
+        """Ground truth that a sample brings along; a choice that does not fit the image is taken back."""
+        for truth in self._truths():
+            if truth.name == f"{layer.name} ground truth":
+                self.truth.value = truth
+        if self.truth.value is not None and _shape(self.truth.value) != _shape(layer):
+            self.truth.value = None
 
     def _model_changed(self, name: str | None = None) -> None:
         if self.model.value:
@@ -198,12 +199,7 @@ class SamplingPanel(QWidget):
             self.rows.value = min(max(round((rows * columns / aspect) ** 0.5 / 8) * 8, 16), 512)
 
     def _shape(self) -> tuple[int, int] | None:
-        layer = self.image.value
-        if layer is None:
-            return None
-        data = layer.data[0] if layer.multiscale else layer.data
-        shape = data.shape[:-1] if layer.rgb else data.shape
-        return (int(shape[-2]), int(shape[-1])) if len(shape) >= 2 else None
+        return None if self.image.value is None else _shape(self.image.value)
 
     def _aspect(self) -> float:
         shape = self._shape() or (1, 2)
@@ -219,9 +215,7 @@ class SamplingPanel(QWidget):
 
     def _enable(self) -> None:
         idle = self._job is None
-        self.run_button.setEnabled(
-            idle and self.image.value is not None and bool(self.model.value)
-        )
+        self.run_button.setEnabled(idle and self.image.value is not None and bool(self.model.value))
         self.cancel_button.setEnabled(not idle)
         self.export_button.setEnabled(idle and self.comparison is not None)
 
@@ -304,9 +298,7 @@ class SamplingPanel(QWidget):
             return
         method = self.export_method.value
         suggested = f"{self.comparison.pyramid.name}_{method}.tif"
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save the full-resolution mask", suggested, "TIFF (*.tif *.tiff)"
-        )
+        name, _ = QFileDialog.getSaveFileName(self, "Save the full-resolution mask", suggested, "TIFF (*.tif *.tiff)")
         if name:
             path = Path(name)
             self.export(method, path if path.suffix else path.with_suffix(".tif"))
@@ -356,3 +348,11 @@ class SamplingPanel(QWidget):
 
     def _say(self, sentence: str) -> None:
         self.status.setText(sentence)
+
+
+def _shape(layer: Image | Labels) -> tuple[int, int]:
+    """Rows and columns of a layer's full resolution."""
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    if getattr(layer, "rgb", False):
+        shape = shape[:-1]
+    return int(shape[-2]), int(shape[-1])

@@ -50,9 +50,7 @@ class GlandGrid:
         short = radius / np.sqrt(ratio)
         angle = rng.uniform(0.0, np.pi, shape)
         thickness = radius * rng.uniform(0.3, 0.62, shape)
-        present = rng.uniform(size=shape) < density(y.ravel(), x.ravel(), long.ravel()).reshape(
-            shape
-        )
+        present = rng.uniform(size=shape) < density(y.ravel(), x.ravel(), long.ravel()).reshape(shape)
         present &= ~_crowded(y, x, radius, present, rng.uniform(size=shape))
         cosine, sine = np.cos(angle) / long, np.sin(angle) / long
         sine2, cosine2 = np.sin(angle) / short, np.cos(angle) / short

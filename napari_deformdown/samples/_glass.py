@@ -56,9 +56,7 @@ class Glass:
         Tissue; pen marks tend to go round it.
     """
 
-    def __init__(
-        self, rng: np.random.Generator, aspect: float, islands: tuple[Island, ...]
-    ) -> None:
+    def __init__(self, rng: np.random.Generator, aspect: float, islands: tuple[Island, ...]) -> None:
         self._aspect = aspect
         self._white = (rng.uniform(0.935, 0.965) + rng.normal(0.0, 0.004, 3)).astype(np.float32)
         self._vignette = float(rng.uniform(0.01, 0.04))
@@ -109,9 +107,7 @@ def _window(values: Coordinate, low: float, high: float) -> slice:
     return slice(*np.searchsorted(values, [low, high]).tolist())
 
 
-def _absorb(
-    light: Float, rows: slice, columns: slice, cover: Float, colour: tuple[float, float, float]
-) -> None:
+def _absorb(light: Float, rows: slice, columns: slice, cover: Float, colour: tuple[float, float, float]) -> None:
     """Dim a window of the light by a colour where it is covered."""
     for channel in range(3):
         light[channel, rows, columns] *= 1.0 - cover * np.float32(1.0 - colour[channel])
@@ -179,9 +175,7 @@ def _specks(rng: np.random.Generator, aspect: float) -> list[Speck]:
         ratio = float(rng.uniform(0.5, 2.0))
         colour = _MIST[int(rng.integers(len(_MIST)))]
         y, x = float(rng.uniform()), float(rng.uniform(0.0, aspect))
-        specks.append(
-            Speck(y, x, radius, radius * ratio, float(rng.uniform(0.4, 1.0)), colour, True)
-        )
+        specks.append(Speck(y, x, radius, radius * ratio, float(rng.uniform(0.4, 1.0)), colour, True))
     return specks
 
 

@@ -92,9 +92,7 @@ class SlideLevel:
         dots = isinstance(key, tuple) and any(part is Ellipsis for part in key)
         return np.array(result) if dots else result
 
-    def __array__(
-        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
-    ) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """The whole level; ``copy=False`` raises ValueError, as there is nothing to share."""
         if copy is False:
             raise ValueError("a slide level is computed, so an array of it is always a copy")

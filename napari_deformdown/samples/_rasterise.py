@@ -13,9 +13,7 @@ __all__ = ["crossings", "fill_rows"]
 _BATCH = 1 << 17  # points whose edges are handled at once
 
 
-def _edge_crossings(
-    rings: list[npt.NDArray[np.float64]], width: int, height: int
-) -> npt.NDArray[np.int64]:
+def _edge_crossings(rings: list[npt.NDArray[np.float64]], width: int, height: int) -> npt.NDArray[np.int64]:
     """Flat indices ``row * (width + 1) + column`` at which rings switch parity."""
     points = np.concatenate(rings)
     sizes = np.array([len(ring) for ring in rings])
@@ -41,9 +39,7 @@ def _edge_crossings(
     return flat
 
 
-def crossings(
-    rings: Iterable[npt.NDArray[np.float64]], height: int, width: int
-) -> npt.NDArray[np.int64]:
+def crossings(rings: Iterable[npt.NDArray[np.float64]], height: int, width: int) -> npt.NDArray[np.int64]:
     """Where the inside/outside parity switches along the rows of a grid.
 
     Parameters
@@ -79,9 +75,7 @@ def crossings(
     return odd
 
 
-def fill_rows(
-    index: npt.NDArray[np.int64], height: int, width: int, band: int
-) -> Iterator[npt.NDArray[np.bool_]]:
+def fill_rows(index: npt.NDArray[np.int64], height: int, width: int, band: int) -> Iterator[npt.NDArray[np.bool_]]:
     """Inside masks, band by band from the top.
 
     Parameters

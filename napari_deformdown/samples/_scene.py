@@ -92,9 +92,7 @@ class Scene:
                 np.maximum(window, flat.reshape(window.shape), out=window)
         return result
 
-    def _grid(
-        self, level: int, rows: Index, columns: Index
-    ) -> tuple[Coordinate, Coordinate, float]:
+    def _grid(self, level: int, rows: Index, columns: Index) -> tuple[Coordinate, Coordinate, float]:
         """Centres of rows and columns, and a pixel's side, in slide heights."""
         pixel = float(2**level) / self._height
         y = (rows + 0.5) * float(2**level) / self._height
@@ -109,9 +107,7 @@ class Scene:
             ys, xs = y[down], x[across]
             yield number, down, across, np.repeat(ys, len(xs)), np.tile(xs, len(ys))
 
-    def _passed(
-        self, number: int, y: Coordinate, x: Coordinate, distance: Float, pixel: float
-    ) -> Float:
+    def _passed(self, number: int, y: Coordinate, x: Coordinate, distance: Float, pixel: float) -> Float:
         """Light (3, n) float32 that passes pixels of an island."""
         parts = min(max(math.ceil(pixel / _FINE_ENOUGH), 1), _MOST_SUBPIXELS)
         if parts == 1:
@@ -133,9 +129,7 @@ class Scene:
             result[:, batch] = total * np.float32(1.0 / parts**2)
         return result
 
-    def _point_light(
-        self, number: int, y: Coordinate, x: Coordinate, distance: Float, pixel: float
-    ) -> Float:
+    def _point_light(self, number: int, y: Coordinate, x: Coordinate, distance: Float, pixel: float) -> Float:
         """Light (3, n) float32 that passes squares of side ``pixel`` around points."""
         fields = self._tissue.fields(number, y, x, distance)
         cover = coverage(distance, pixel)

@@ -49,17 +49,12 @@ class Stain:
         tint = rng.normal(1.0, 0.08, (2, 3))
         self._colours = {
             name: np.exp(
-                -(
-                    amount[0] * strength[0] * tint[0] * _HAEMATOXYLIN
-                    + amount[1] * strength[1] * tint[1] * _EOSIN
-                )
+                -(amount[0] * strength[0] * tint[0] * _HAEMATOXYLIN + amount[1] * strength[1] * tint[1] * _EOSIN)
             ).astype(np.float32)
             for name, amount in _COMPONENTS.items()
         }
 
-    def transmission(
-        self, y: Coordinate, x: Coordinate, fields: Fields, pixel: float
-    ) -> tuple[Float, Float, Float]:
+    def transmission(self, y: Coordinate, x: Coordinate, fields: Fields, pixel: float) -> tuple[Float, Float, Float]:
         """Red, green and blue transmission in [0, 1], three times (n,) float32.
 
         Parameters
@@ -89,9 +84,7 @@ class Stain:
         septum, crowding = self._tumour(yt, xt, tumour, pixel)
         density += crowding
         np.clip(density, 0.0, 1.0, out=density)
-        nuclei = self._nuclei.cover(
-            y * self._height, x * self._height, density, pixel * self._height
-        )
+        nuclei = self._nuclei.cover(y * self._height, x * self._height, density, pixel * self._height)
         nuclei *= 1.0 - lumen
         cleft = smoothstep(fibre, 0.35, 1.0) * stroma * np.float32(0.55)
         dense = patch * (stroma - cleft)
@@ -103,9 +96,7 @@ class Stain:
         weights = (light, dense, cleft, lumen, apical, basal, tumour - septum, septum)
         return self._mix(names, weights, nuclei, shade)
 
-    def _tumour(
-        self, yt: Coordinate, xt: Coordinate, tumour: Float, pixel: float
-    ) -> tuple[Float, Float]:
+    def _tumour(self, yt: Coordinate, xt: Coordinate, tumour: Float, pixel: float) -> tuple[Float, Float]:
         """Cover of the strands between a tumour's nests, and its density of nuclei."""
         septum, crowding = np.zeros_like(tumour), np.zeros_like(tumour)
         some = np.flatnonzero(tumour)

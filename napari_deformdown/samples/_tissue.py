@@ -103,9 +103,7 @@ class Tissue:
         self._boxes = [_box(island.outline) for island in self.islands]
         self._glands = GlandGrid(rng, aspect, self._density)
 
-    def candidates(
-        self, y: Coordinate, x: Coordinate, margin: float
-    ) -> list[tuple[int, slice, slice]]:
+    def candidates(self, y: Coordinate, x: Coordinate, margin: float) -> list[tuple[int, slice, slice]]:
         """Islands that rows ``y`` and columns ``x`` (ascending) may touch.
 
         Returns

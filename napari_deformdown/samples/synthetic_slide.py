@@ -101,9 +101,7 @@ class SyntheticSlide:
         return f"SyntheticSlide(height={height}, width={width}, seed={seed})"
 
 
-def generate(
-    height: int, width: int, seed: int
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def generate(height: int, width: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """A whole slide at level 0.
 
     Parameters

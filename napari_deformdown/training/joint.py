@@ -160,9 +160,7 @@ def _losses(
     size = model.config.overview_size(budget)
     identity = UniformWarp(dtype=torch.float32)
     seen = torch.cat([_sample(view, identity, size) for view in views])
-    edges = torch.cat(
-        [view.read(identity.grid(*size), identity.footprint(*size), edges=True)[:, 0] for view in views]
-    )
+    edges = torch.cat([view.read(identity.grid(*size), identity.footprint(*size), edges=True)[:, 0] for view in views])
     gain, shift = _colours(len(views), seen.shape[1], generator)
     seen = (seen * gain + shift).clamp(0, 1)
 
@@ -177,9 +175,7 @@ def _losses(
     warp = TransportWarp(density)
     grid = warp.grid(budget[0] * SUPERSAMPLE, budget[1] * SUPERSAMPLE)
     extent = warp.footprint(budget[0] * SUPERSAMPLE, budget[1] * SUPERSAMPLE)
-    fine = torch.cat(
-        [view.read(grid[i : i + 1], extent[i : i + 1]) for i, view in enumerate(views)]
-    )
+    fine = torch.cat([view.read(grid[i : i + 1], extent[i : i + 1]) for i, view in enumerate(views)])
     sampled = (F.avg_pool2d(fine, SUPERSAMPLE) * gain + shift).clamp(0, 1)
     sampled = sampled + 0.02 * torch.randn(sampled.shape, generator=generator)
 

@@ -14,9 +14,7 @@ def probabilities_at(probabilities: Tensor, points: Tensor) -> Tensor:
     from ..geometry import to_grid_sample
 
     grid = to_grid_sample(points).unsqueeze(2)
-    return F.grid_sample(
-        probabilities, grid, padding_mode="border", align_corners=False
-    ).squeeze(3)
+    return F.grid_sample(probabilities, grid, padding_mode="border", align_corners=False).squeeze(3)
 
 
 def point_loss(probabilities: Tensor, labels: Tensor) -> Tensor:

@@ -49,9 +49,7 @@ def test_confusion_equals_a_slow_count_and_leaves_ignored_ids_out(dtype, seed, c
     ids = [*range(classes), classes, 255] + ([-1] if dtype != "uint8" else [])
     truth = rng.choice(ids, (13, 17)).astype(dtype)
     found = rng.integers(0, classes, (13, 17)).astype(np.uint8)
-    np.testing.assert_array_equal(
-        confusion(truth, found, classes), confusion_by_loop(truth, found, classes)
-    )
+    np.testing.assert_array_equal(confusion(truth, found, classes), confusion_by_loop(truth, found, classes))
 
 
 def test_many_classes_do_not_overflow_small_integers() -> None:

@@ -19,9 +19,7 @@ def test_edges_include_both_borders() -> None:
 def test_pixel_centres_are_whole_numbers_in_the_viewer() -> None:
     points = torch.stack(torch.meshgrid(pixel_centres(5), pixel_centres(7), indexing="ij"), -1)
     world = to_world(points, (5, 7))
-    expected = torch.stack(
-        torch.meshgrid(torch.arange(5.0), torch.arange(7.0), indexing="ij"), -1
-    ).double()
+    expected = torch.stack(torch.meshgrid(torch.arange(5.0), torch.arange(7.0), indexing="ij"), -1).double()
     torch.testing.assert_close(world, expected)
 
 

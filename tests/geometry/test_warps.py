@@ -120,9 +120,7 @@ def test_the_areas_of_all_footprints_sum_to_the_image(kind, seed) -> None:
 
 
 def test_points_are_as_dense_as_the_density_says() -> None:
-    y, x = torch.meshgrid(
-        (torch.arange(32) + 0.5) / 32, (torch.arange(48) + 0.5) / 48, indexing="ij"
-    )
+    y, x = torch.meshgrid((torch.arange(32) + 0.5) / 32, (torch.arange(48) + 0.5) / 48, indexing="ij")
     density = (1 + 0.8 * torch.sin(6 * x + 2 * y) * torch.cos(3 * y)).double()
     density = density / density.mean()
     points = TransportWarp(density[None]).grid(320, 480)[0].reshape(-1, 2).numpy()
@@ -172,9 +170,7 @@ def test_gradients_in_density_and_points_are_right(direction) -> None:
 def test_gradients_of_grid_and_footprint_are_right() -> None:
     density = torch.from_numpy(0.5 + np.random.default_rng(4).random((1, 3, 4))).requires_grad_()
     assert torch.autograd.gradcheck(lambda d: TransportWarp(d).grid(5, 7), (density,), eps=1e-7)
-    assert torch.autograd.gradcheck(
-        lambda d: TransportWarp(d).footprint(5, 7), (density,), eps=1e-7
-    )
+    assert torch.autograd.gradcheck(lambda d: TransportWarp(d).footprint(5, 7), (density,), eps=1e-7)
 
 
 @pytest.mark.parametrize("kind", ["spikes", "rough", "half empty", "zero"])

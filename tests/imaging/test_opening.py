@@ -276,9 +276,7 @@ def test_a_planar_tiff_has_its_channels_first(tmp_path) -> None:
 
 def test_an_ome_tiff_with_channels_opens(tmp_path) -> None:
     image = noise((3, 80, 90), "uint16")
-    tifffile.imwrite(
-        tmp_path / "o.ome.tif", image, metadata={"axes": "CYX"}, photometric="minisblack"
-    )
+    tifffile.imwrite(tmp_path / "o.ome.tif", image, metadata={"axes": "CYX"}, photometric="minisblack")
     with open_image(tmp_path / "o.ome.tif") as pyramid:
         assert (pyramid.shape, pyramid.channels) == ((80, 90), 3)
         np.testing.assert_array_equal(pixels(pyramid), np.moveaxis(image, 0, -1))
@@ -292,9 +290,7 @@ def test_axes_of_length_one_are_dropped(tmp_path) -> None:
 
 
 def test_a_stack_is_refused_with_advice(tmp_path) -> None:
-    tifffile.imwrite(
-        tmp_path / "z.tif", noise((5, 80, 90)), metadata={"axes": "ZYX"}, photometric="minisblack"
-    )
+    tifffile.imwrite(tmp_path / "z.tif", noise((5, 80, 90)), metadata={"axes": "ZYX"}, photometric="minisblack")
     with pytest.raises(ImageError, match=r"Z \(5\).*one plane"):
         open_image(tmp_path / "z.tif")
 
@@ -309,9 +305,7 @@ def test_named_axes_open_a_tiff_that_does_not_name_its_own(tmp_path) -> None:
 @pytest.mark.parametrize("unit, factor", [("CENTIMETER", 1e4), ("INCH", 25400.0)])
 def test_pixel_size_comes_from_the_resolution_tags(tmp_path, unit, factor) -> None:
     resolution = (factor / 0.5, factor / 0.25)  # x, y
-    tifffile.imwrite(
-        tmp_path / "r.tif", noise((20, 30)), resolution=resolution, resolutionunit=unit
-    )
+    tifffile.imwrite(tmp_path / "r.tif", noise((20, 30)), resolution=resolution, resolutionunit=unit)
     with open_image(tmp_path / "r.tif") as pyramid:
         assert pyramid.pixel_size == pytest.approx((0.25, 0.5))
 

@@ -24,9 +24,7 @@ def bent_warp(seed: int = 0, steep: float = 3.0) -> TransportWarp:
     return TransportWarp(torch.from_numpy(density + 0.02))
 
 
-def dense_reference(
-    pyramid: Pyramid, warp: Warp, budget: tuple[int, int], supersample: int = 2
-) -> np.ndarray:
+def dense_reference(pyramid: Pyramid, warp: Warp, budget: tuple[int, int], supersample: int = 2) -> np.ndarray:
     """Every level read whole, every read interpolated by scipy, blended by the definition."""
     size = budget[0] * supersample, budget[1] * supersample
     points = warp.grid(*size)[0].numpy()
@@ -114,8 +112,7 @@ def test_the_read_in_memory_equals_the_read_by_chunks(seed) -> None:
     rng = np.random.default_rng(seed)
     pyramid = Pyramid.from_array(rng.random((203, 311, 3)).astype(np.float32))
     levels = [
-        (torch.from_numpy(np.moveaxis(v.read(0, v.shape[0], 0, v.shape[1]), -1, 0)), v.scale)
-        for v in pyramid.levels
+        (torch.from_numpy(np.moveaxis(v.read(0, v.shape[0], 0, v.shape[1]), -1, 0)), v.scale) for v in pyramid.levels
     ]
     warp = bent_warp(seed)
     by_chunks, _ = sample(pyramid, warp, (14, 19), supersample=1)
@@ -133,9 +130,7 @@ def test_gradients_flow_through_the_read_to_the_points() -> None:
     ]
     points = torch.from_numpy(0.1 + 0.8 * rng.random((1, 4, 5, 2))).requires_grad_()
     side = torch.from_numpy(1 + rng.random((1, 4, 5)))
-    assert torch.autograd.gradcheck(
-        lambda p: read_levels(levels, (20, 30), p, side), (points,), eps=1e-7, atol=1e-4
-    )
+    assert torch.autograd.gradcheck(lambda p: read_levels(levels, (20, 30), p, side), (points,), eps=1e-7, atol=1e-4)
 
 
 @given(st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=20), st.integers(1, 7))
@@ -177,8 +172,7 @@ def test_bent_sampling_of_a_checkerboard_is_grey_wherever_points_are_sparse() ->
 
 def test_each_chunk_is_read_once_and_only_near_sampling_points(rng) -> None:
     arrays = [
-        CountedArray(rng.integers(0, 255, (n, 2 * n, 3)).astype(np.uint8), (50, 70))
-        for n in (800, 400, 200, 100, 50)
+        CountedArray(rng.integers(0, 255, (n, 2 * n, 3)).astype(np.uint8), (50, 70)) for n in (800, 400, 200, 100, 50)
     ]
     pyramid = Pyramid.from_levels([Level(a, "YXS", (1.0, 1.0)) for a in arrays])
     for array in arrays:
@@ -257,9 +251,7 @@ def test_a_mask_of_booleans_is_sampled_between_zero_and_one() -> None:
 def test_progress_counts_chunks_and_may_cancel() -> None:
     pyramid = Pyramid.from_array(np.zeros((900, 900), np.uint8))
     seen: list[tuple[int, int]] = []
-    _, reading = sample(
-        pyramid, UniformWarp(), (150, 150), progress=lambda *step: seen.append(step)
-    )
+    _, reading = sample(pyramid, UniformWarp(), (150, 150), progress=lambda *step: seen.append(step))
     assert seen == [(k + 1, reading.chunks) for k in range(reading.chunks)]
 
     def cancel(done: int, total: int) -> None:

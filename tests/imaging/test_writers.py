@@ -26,9 +26,7 @@ def cancel_at(tile: int):
     return progress
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1), (511, 513), (512, 1024), (1300, 700), (3, 5000), (1025, 1), (600, 4100)]
-)
+@pytest.mark.parametrize("shape", [(1, 1), (511, 513), (512, 1024), (1300, 700), (3, 5000), (1025, 1), (600, 4100)])
 def test_a_mask_is_read_back_pixel_by_pixel(tmp_path, shape) -> None:
     write_mask(tmp_path / "m.tif", pattern, shape)
     found = tifffile.imread(tmp_path / "m.tif")

@@ -37,9 +37,7 @@ def test_every_method_segments_at_any_budget(bent_model, image, method, budget) 
 
 
 @pytest.mark.parametrize("method", ["learnt", "transport"])
-def test_an_untrained_density_places_the_points_exactly_as_uniform_does(
-    tiny_model, image, method
-) -> None:
+def test_an_untrained_density_places_the_points_exactly_as_uniform_does(tiny_model, image, method) -> None:
     found = segment(image, tiny_model, (17, 23), method)
     uniform = segment(image, tiny_model, (17, 23), "uniform")
     np.testing.assert_array_equal(found.points, uniform.points)
@@ -55,10 +53,7 @@ def test_a_uniform_fraction_of_one_is_uniform_sampling(bent_model, image, method
 
 
 def test_a_smaller_uniform_fraction_is_steeper(bent_model, image) -> None:
-    peaks = [
-        float(segment(image, bent_model, (8, 8), uniform_fraction=f).density.max())
-        for f in (0.05, 0.3, 0.7, 1.0)
-    ]
+    peaks = [float(segment(image, bent_model, (8, 8), uniform_fraction=f).density.max()) for f in (0.05, 0.3, 0.7, 1.0)]
     assert peaks == sorted(peaks, reverse=True) and peaks[0] > 1.05
 
 
@@ -113,9 +108,7 @@ def test_channels_first_or_last_make_no_difference(tiny_model, image) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_an_image_with_too_few_channels_is_refused_with_a_sentence(
-    tiny_model, image, channels
-) -> None:
+def test_an_image_with_too_few_channels_is_refused_with_a_sentence(tiny_model, image, channels) -> None:
     pyramid = Pyramid.from_array(image[..., :channels], axes="YXS", name="grey")
     with pytest.raises(ImageError, match=f"grey has {channels} channels?, but the model tiny"):
         segment(pyramid, tiny_model, (8, 8))

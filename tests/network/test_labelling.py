@@ -27,9 +27,7 @@ def make_probabilities(seed: int, kind: str, classes: int, h: int, w: int) -> to
 def interpolated(probabilities: torch.Tensor, v: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
     """Plain grid_sample in float64 at every position: (K, R, C)."""
     grid = torch.stack([u, v], -1).double() * 2 - 1
-    return F.grid_sample(
-        probabilities[None].double(), grid[None], padding_mode="border", align_corners=False
-    )[0]
+    return F.grid_sample(probabilities[None].double(), grid[None], padding_mode="border", align_corners=False)[0]
 
 
 def assert_most_probable(found: np.ndarray, reference: torch.Tensor) -> None:

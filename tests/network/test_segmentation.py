@@ -50,9 +50,7 @@ def reference(result: Segmentation, level: int = 0) -> torch.Tensor:
     y, x = y.clamp(max=1), x.clamp(max=1)
     points = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1)
     grid = result.warp.to_sample(points[None]).flip(-1) * 2 - 1
-    return F.grid_sample(
-        result.probabilities[None].double(), grid, padding_mode="border", align_corners=False
-    )[0]
+    return F.grid_sample(result.probabilities[None].double(), grid, padding_mode="border", align_corners=False)[0]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -98,9 +96,7 @@ def test_a_region_does_not_depend_on_how_it_is_cut(seed, level, data) -> None:
     np.testing.assert_array_equal(result.labels(level, (y0, y1, x0, x1)), whole[y0:y1, x0:x1])
 
 
-@pytest.mark.parametrize(
-    "region", [(-1, 5, 0, 5), (0, 701, 0, 5), (0, 5, 0, 1101), (5, 4, 0, 1), (0, 1, 9, 8)]
-)
+@pytest.mark.parametrize("region", [(-1, 5, 0, 5), (0, 701, 0, 5), (0, 5, 0, 1101), (5, 4, 0, 1), (0, 1, 9, 8)])
 def test_a_region_that_leaves_the_image_is_refused(region) -> None:
     with pytest.raises(ValueError, match="leaves the 700 x 1100 pixels of level 0"):
         make_segmentation().labels(0, region)
@@ -180,9 +176,7 @@ def test_any_basic_index_of_a_level_is_that_of_its_array(key) -> None:
     np.testing.assert_array_equal(LEVEL[key], WHOLE[key])
 
 
-@pytest.mark.parametrize(
-    "key", [np.s_[61], np.s_[-62], np.s_[0, 83], np.s_[0, 0, 0], np.s_[..., ...], np.s_[1.5]]
-)
+@pytest.mark.parametrize("key", [np.s_[61], np.s_[-62], np.s_[0, 83], np.s_[0, 0, 0], np.s_[..., ...], np.s_[1.5]])
 def test_an_index_that_numpy_refuses_is_refused(key) -> None:
     with pytest.raises(IndexError):
         WHOLE[key]

@@ -90,13 +90,9 @@ def test_saving_leaves_two_files_and_no_pickle(saved) -> None:
     assert load_config(saved) == SMALL
 
 
-def test_saving_a_model_that_was_loaded_and_loading_it_again_changes_nothing(
-    saved, tmp_path
-) -> None:
+def test_saving_a_model_that_was_loaded_and_loading_it_again_changes_nothing(saved, tmp_path) -> None:
     save_model(load_model(saved, "cpu"), tmp_path)
-    assert (tmp_path / "model.safetensors").read_bytes() == (
-        saved / "model.safetensors"
-    ).read_bytes()
+    assert (tmp_path / "model.safetensors").read_bytes() == (saved / "model.safetensors").read_bytes()
 
 
 def test_a_description_that_cannot_be_written_leaves_the_older_model_whole(folder) -> None:
@@ -119,9 +115,7 @@ def test_an_unknown_model_is_named() -> None:
             load("nothing-here")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"3", b'{"format": 2}', b"\xff\xfe\x00", b'{"format": 1}']
-)
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b'{"format": 2}', b"\xff\xfe\x00", b'{"format": 1}'])
 def test_a_broken_description_names_its_file(folder, content) -> None:
     (folder / "model.json").write_bytes(content)
     with pytest.raises(ModelError, match="model.json"):
@@ -254,10 +248,7 @@ def test_shipped_models_describe_themselves() -> None:
 
 
 def test_listing_models_needs_no_torch() -> None:
-    code = (
-        "import sys; from napari_deformdown import list_models; "
-        "list_models(); sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys; from napari_deformdown import list_models; list_models(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

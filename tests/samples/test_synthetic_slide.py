@@ -44,9 +44,7 @@ def tumour_centre(slide: SyntheticSlide, level: int) -> tuple[int, int]:
     return int(row) * scale + scale // 2, int(column) * scale + scale // 2
 
 
-def windows(
-    slide: SyntheticSlide, level: int, side: int
-) -> tuple[np.ndarray, np.ndarray, slice, slice]:
+def windows(slide: SyntheticSlide, level: int, side: int) -> tuple[np.ndarray, np.ndarray, slice, slice]:
     """Image and labels around a tumour."""
     row, column = tumour_centre(slide, level)
     rows = slice(max(row - side // 2, 0), row + side // 2)
@@ -58,9 +56,7 @@ def windows(
 # --- shapes of the pyramid
 
 
-@pytest.mark.parametrize(
-    ("height", "width"), [(2048, 4096), (1000, 777), (16, 16), (400_000, 25_000)]
-)
+@pytest.mark.parametrize(("height", "width"), [(2048, 4096), (1000, 777), (16, 16), (400_000, 25_000)])
 def test_pyramid(height: int, width: int) -> None:
     slide = SyntheticSlide(height, width, seed=2)
     assert slide.shape == (height, width, 3)
@@ -102,9 +98,7 @@ def keys(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple:
     dots = draw(st.booleans())
     at = draw(st.integers(0, count)) if dots else count
     axes = [*range(at), *range(len(shape) - (count - at), len(shape))]
-    parts: list = [
-        draw(st.one_of(slices, st.integers(-shape[axis], shape[axis] - 1))) for axis in axes
-    ]
+    parts: list = [draw(st.one_of(slices, st.integers(-shape[axis], shape[axis] - 1))) for axis in axes]
     if dots:
         parts.insert(at, Ellipsis)
     return tuple(parts)
@@ -217,9 +211,7 @@ def test_levels_are_box_averages(images: list[np.ndarray], labels: list[np.ndarr
 def test_levels_of_a_large_slide_are_box_averages(level: int) -> None:
     slide = SyntheticSlide(16384, seed=6)
     image, _, rows, columns = windows(slide, level, 100)
-    fine = slide.levels[level - 1][
-        2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop
-    ]
+    fine = slide.levels[level - 1][2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
     h, w = image.shape[:2]
     mean = fine.reshape(h, 2, w, 2, 3).mean((1, 3))
     assert np.abs(mean - image).mean() < 9  # nuclei are at most this lively

@@ -1,0 +1,79 @@
+"""A viewer with the panel docked beside a real image: a piece of the Blue Marble."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_deformdown.plugin.panel import SamplingPanel
+from napari_deformdown.samples import blue_marble
+
+PLUGIN = "napari-deformdown"
+
+
+@pytest.fixture(scope="session")
+def earth_piece():
+    """Image (600, 1200, 3) and labels (600, 1200) around the Great Lakes."""
+    window = (slice(400, 1000), slice(900, 2100))
+    return blue_marble.load_image()[window], blue_marble.load_labels()[window]
+
+
+@pytest.fixture
+def docked(make_napari_viewer, earth_piece, qtbot):
+    """A shown viewer with image, ground truth and panel."""
+    viewer = make_napari_viewer(show=True)
+    image, labels = earth_piece
+    viewer.add_image(image, name="piece", scale=(2, 2), translate=(10, 20))
+    viewer.add_labels(labels, name="piece ground truth", scale=(2, 2), translate=(10, 20))
+    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, "Learnt downsampling")
+    panel.model.value = "earth"
+    panel.rows.value = 32
+    yield viewer, panel
+    if panel._job is not None:
+        with qtbot.waitSignal(panel.finished, timeout=60_000):
+            panel.cancel()
+
+
+@pytest.fixture
+def run(qtbot):
+    """Click Run and wait for the end."""
+    from qtpy.QtCore import Qt
+
+    def click(panel: SamplingPanel) -> None:
+        with qtbot.waitSignal(panel.finished, timeout=120_000):
+            qtbot.mouseClick(panel.run_button, Qt.MouseButton.LeftButton)
+
+    return click
+
+
+class SlowImage:
+    """An array-like that takes its time for every read, as a remote slide would."""
+
+    def __init__(self, array: np.ndarray, seconds: float) -> None:
+        self._array, self.seconds, self.reads = array, seconds, 0
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+        self.size = array.size
+        self.chunks = (64, 64, 3)
+
+    def __getitem__(self, key):
+        import threading
+        import time
+
+        # only the job is slow, so that the window itself draws as ever
+        if threading.current_thread() is not threading.main_thread():
+            self.reads += 1
+            time.sleep(self.seconds)
+        return self._array[key]
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self._array, dtype)
+
+
+@pytest.fixture
+def slow_levels(earth_piece):
+    """The piece as the two levels of a slow pyramid."""
+    image = earth_piece[0]
+    return [SlowImage(image, 0.02), SlowImage(np.ascontiguousarray(image[::2, ::2]), 0.02)]
