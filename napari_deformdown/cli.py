@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Learnt downsampling for segmenting images that are too large for a network.",
     )
     parser.add_argument("--version", action="version", version=__version__)
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show tracebacks and debug messages")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -68,6 +68,7 @@ One run, one seed: differences of a point or two are within what another seed ma
 
 Made for this one picture. Lakes narrower than a sampling point are lost at every budget shown.
 
-Licence of the weights: BSD-3-Clause. Image: NASA Visible Earth, public domain. Shorelines: GSHHG (Wessel and Smith), LGPL.
+Licence of the weights: BSD-3-Clause. Image: NASA Visible Earth, public domain. Shorelines: GSHHG
+(Wessel and Smith), LGPL.
 """,
 )

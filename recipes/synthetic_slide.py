@@ -49,14 +49,14 @@ slide, the case that learnt sampling is for.
 - **Classes**: 0 background, 1 stroma, 2 gland, 3 tumour.
 - **Network**: deformation net D_theta (66 k weights) and a U-Net on MobileNetV3-small, trained jointly from scratch for
   {steps} steps; transport sampler. The rows "uniform" and "learnt" below run through the same segmenter.
-- **Data**: `napari_deformdown.samples.SyntheticSlide` of 2048 x 4096 px; seeds 1 to 32 for training, 1001 to 1003 to choose
-  the uniform floor, 2001 to 2008 held out. Shapes scale with the slide, so the model serves slides of any size.
+- **Data**: `napari_deformdown.samples.SyntheticSlide` of 2048 x 4096 px; seeds 1 to 32 for training, 1001 to 1003 to
+  choose the uniform floor, 2001 to 2008 held out. Shapes scale with the slide, so the model serves slides of any size.
 - **Made by**: `{command}`
 
 ## Held-out scores
 
-IoU at full resolution over all held-out slides. "Uniform twin" is a second network of the same design that was trained on
-uniform sampling only.
+IoU at full resolution over all held-out slides. "Uniform twin" is a second network of the same design that was trained
+on uniform sampling only.
 
 {scores}
 

@@ -26,7 +26,8 @@ def iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Intersection over union per class from a confusion matrix; NaN where a class is in neither."""
     hit = np.diag(counts).astype(np.float64)
     union = counts.sum(0) + counts.sum(1) - hit
-    return np.divide(hit, union, out=np.full(len(hit), np.nan), where=union > 0)
+    ratio: NDArray[np.float64] = np.divide(hit, union, out=np.full(len(hit), np.nan), where=union > 0)
+    return ratio
 
 
 def score_segmentation(

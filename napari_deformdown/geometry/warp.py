@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,14 +83,14 @@ class Warp(ABC):
             (N, h, w, 2): extent along y and x as a fraction of the image's height and width. The product of
             both, times H * W, is the area in full-resolution pixels; uniform gives (1 / h, 1 / w).
         """
-        kind = {"dtype": self.dtype, "device": self.device}
+        kind: dict[str, Any] = {"dtype": self.dtype, "device": self.device}
         edges_v, edges_u = pixel_edges(h, **kind), pixel_edges(w, **kind)
         v, u = pixel_centres(h, **kind), pixel_centres(w, **kind)
         ends_y = self.lattice_to_image(edges_v.expand(self.batch, h + 1), u.expand(self.batch, h + 1, w))[..., 0]
         ends_x = self.lattice_to_image(v.expand(self.batch, h), edges_u.expand(self.batch, h, w + 1))[..., 1]
         return torch.stack([ends_y.diff(dim=1), ends_x.diff(dim=2)], -1)
 
-    def _pointwise(self, points: Tensor, lattice_map) -> Tensor:  # type: ignore[no-untyped-def]
+    def _pointwise(self, points: Tensor, lattice_map: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         if points.shape[-1] != 2 or points.shape[0] not in (1, self.batch):
             raise ValueError(
                 f"Points have the shape (N, ..., 2) with N = {self.batch} or 1, not {tuple(points.shape)}."

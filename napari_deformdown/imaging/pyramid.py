@@ -63,7 +63,8 @@ class Level:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
-        return np.dtype(self.array.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return dtype
 
     @property
     def chunk(self) -> tuple[int, int]:
@@ -222,15 +223,18 @@ def halve(block: NDArray[Any]) -> NDArray[Any]:
     if h % 2 or w % 2:
         block = np.pad(block, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
     wide = np.uint32 if block.dtype.kind in "ub" and block.dtype.itemsize <= 2 else np.float64
-    total = block[::2, ::2].astype(wide)
+    total: Any = block[::2, ::2].astype(wide)
     total += block[1::2, ::2]
     total += block[::2, 1::2]
     total += block[1::2, 1::2]
+    mean: NDArray[Any]
     if block.dtype.kind == "f":
-        return (total / 4).astype(block.dtype)
-    if wide is np.uint32:
-        return ((total + 2) // 4).astype(block.dtype)
-    return np.rint(total / 4).astype(block.dtype)
+        mean = total / 4
+    elif wide is np.uint32:
+        mean = (total + 2) // 4
+    else:
+        mean = np.rint(total / 4)
+    return mean.astype(block.dtype)
 
 
 def _coarser(level: Level, progress: Progress | None) -> list[Level]:

@@ -112,9 +112,8 @@ def _open_flat(path: Path, axes: str | None, progress: Progress | None) -> Pyram
 
     try:
         with Image.open(path) as image:
-            if image.mode in ("P", "CMYK", "PA", "YCbCr"):
-                image = image.convert("RGB")
-            array = np.asarray(image)
+            odd = image.mode in ("P", "CMYK", "PA", "YCbCr")
+            array = np.asarray(image.convert("RGB") if odd else image)
     except Image.DecompressionBombError as error:
         raise ImageError(
             f"{path.name} is too large to be decoded whole. Convert it to a tiled pyramidal TIFF."

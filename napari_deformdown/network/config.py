@@ -120,7 +120,7 @@ class ModelConfig:
         unknown = sorted(set(data) - known - {"format"})
         if unknown:
             raise ModelError(f"The description has unknown entries: {', '.join(unknown)}.")
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
         try:
             values["classes"] = tuple(LabelClass(c["name"], c["color"]) for c in data["classes"])
             return cls(**values)

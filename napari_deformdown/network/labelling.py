@@ -15,8 +15,8 @@ _MIXED = 255
 class Labeller:
     """Bilinear interpolation of probabilities, then the most probable class.
 
-    Interpolation is convex: where the four sampling points around a pixel agree on the class, so does everything between
-    them. Only cells of the sampled lattice whose corners disagree need their probabilities.
+    Interpolation is convex: where the four sampling points around a pixel agree on the class, so does everything
+    between them. Only cells of the sampled lattice whose corners disagree need their probabilities.
 
     Parameters
     ----------
@@ -59,4 +59,5 @@ class Labeller:
         bottom = p.take(corner + w + 2, 0)
         bottom += dx * (p.take(corner + w + 3, 0) - bottom)
         top += dy * (bottom - top)
-        return top.argmax(1)
+        best: NDArray[np.intp] = top.argmax(1)
+        return best

@@ -150,7 +150,7 @@ class Segmentation:
 
     def _centres(self, start: int, stop: int, level: int, size: int) -> Tensor:
         """Centres of level pixels in [0, 1]; a last pixel that sticks out is looked up at the border."""
-        centres = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * 2**level / size
+        centres = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * (1 << level) / size
         return centres.clamp(max=1 - 0.5 / size)
 
     @cached_property

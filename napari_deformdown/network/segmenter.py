@@ -16,8 +16,8 @@ __all__ = ["LibrarySegmenter", "make_segmenter"]
 class LibrarySegmenter(nn.Module):
     """A network of segmentation_models_pytorch that takes any size and keeps every sampled pixel.
 
-    Such networks halve their input at once and need sides that are multiples of 32. A sampled image is small and each
-    pixel was chosen, so it is enlarged `input_scale` times first, padded by repetition, and the logits are averaged back.
+    Such networks halve their input at once and need sides that are multiples of 32. A sampled image is small and
+    each pixel was chosen: it is enlarged `input_scale` times first, padded by repetition, and the logits are averaged.
 
     Parameters
     ----------

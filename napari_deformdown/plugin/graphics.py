@@ -13,9 +13,9 @@ __all__ = ["load_triton_beside_opengl"]
 def load_triton_beside_opengl() -> None:
     """Load triton's library so that it keeps to its own copy of LLVM.
 
-    torchvision loads triton where torch brings it along (Linux). Mesa's drivers without or with AMD hardware load another
-    LLVM, with its symbols open to all; triton's library, if loaded later, binds to those and the process dies of a
-    segmentation fault. RTLD_DEEPBIND makes it prefer its own symbols.
+    torchvision loads triton where torch brings it along (Linux). Mesa's software renderer loads another LLVM, with its
+    symbols open to all; triton's library, if loaded later, binds to those and the process dies of a segmentation fault.
+    RTLD_DEEPBIND makes it prefer its own symbols.
     """
     if not hasattr(os, "RTLD_DEEPBIND") or "triton" in sys.modules or importlib.util.find_spec("triton") is None:
         return

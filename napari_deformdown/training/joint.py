@@ -144,7 +144,8 @@ def train(
         averaged.update_parameters(model)
         yield TrainingStep(step + 1, options.steps, float(loss.detach()), float(divergence.detach()))
     # Statistics of batch normalisation are those of the last weights' activations, which the average is close to.
-    final: DeformedSegmenter = averaged.module
+    final = averaged.module
+    assert isinstance(final, DeformedSegmenter)
     final.load_state_dict({**model.state_dict(), **dict(final.named_parameters())})
     yield TrainingFinished(final.eval())
 

@@ -97,7 +97,8 @@ class View:
 
     def from_image(self, points: Tensor) -> Tensor:
         """Points of the scene (..., 2) in the view's coordinates."""
-        return (points - self.origin.to(points)) @ torch.linalg.inv(self.matrix).T.to(points)
+        back: Tensor = torch.linalg.inv(self.matrix)
+        return (points - self.origin.to(points)) @ back.T.to(points)
 
     @property
     def area(self) -> float:

@@ -256,7 +256,7 @@ def test_a_jpeg_pyramid_is_what_tifffile_decodes(tmp_path) -> None:
     with open_image(tmp_path / "j.tif") as pyramid, tifffile.TiffFile(tmp_path / "j.tif") as tiff:
         for k in range(2):
             np.testing.assert_array_equal(pixels(pyramid, k), tiff.series[0].levels[k].asarray())
-        assert np.abs(pixels(pyramid).astype(int) - smooth).max() < 16
+        assert np.abs(pixels(pyramid).astype(int) - smooth).mean() < 3
 
 
 def test_the_largest_series_is_the_image(tmp_path) -> None:

@@ -95,6 +95,26 @@ def test_closing_the_generator_stops_training(tiny_model, scene) -> None:
     assert all(map(torch.equal, weights, tiny_model.parameters()))
 
 
+def test_a_perfect_segmenter_has_a_low_loss_however_the_points_are_placed(bent_model) -> None:
+    """Image points must be carried to where the warp has put them in sampled space."""
+    columns = np.arange(256) // 40 % 2
+    labels = np.broadcast_to(columns, (128, 256)).astype(np.uint8)
+    image = np.repeat(labels[..., None] * 255, 3, -1).astype(np.uint8)
+    scene = Scene.from_pyramid(Pyramid.from_array(image), labels)
+    with torch.no_grad():
+        torch.nn.init.normal_(bent_model.density_net.head.weight, std=8.0)
+        perfect = torch.nn.Conv2d(3, 3, 1)
+        perfect.weight[:] = torch.tensor([-2.0, 2.0, 0.0]).reshape(3, 1, 1, 1)
+        perfect.bias[:] = torch.tensor([0.0, 0.0, -50.0])
+    bent_model.segmenter = perfect
+    run = options(
+        steps=6, uniform_share=0.0, fraction=(0.05, 0.06), batches=(((32, 64), 2),), points=1000,
+        learning_rate=1e-9, density_learning_rate=1e-9,
+    )
+    losses = [event.loss for event in train(bent_model, [scene], run) if hasattr(event, "loss")]
+    assert np.mean(losses) < 0.35
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_very_short_trainings_finish(tiny_model, scene, steps) -> None:
     *_, last = train(tiny_model, [scene], options(steps=steps))

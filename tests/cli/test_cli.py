@@ -1,0 +1,147 @@
+"""The command line on a real image: the Blue Marble, written to TIFF by the test."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_deformdown.cli import main, parse_budget
+from napari_deformdown.network import list_models, load_model, segment
+from napari_deformdown.samples import blue_marble
+
+
+@pytest.fixture(scope="module")
+def earth_tiff(tmp_path_factory):
+    """The whole Blue Marble as a tiled pyramidal TIFF."""
+    path = tmp_path_factory.mktemp("earth") / "earth.tif"
+    image = blue_marble.load_image()
+    with tifffile.TiffWriter(path) as tiff:
+        options = {"tile": (256, 256), "compression": "zlib", "photometric": "rgb"}
+        tiff.write(image, subifds=2, **options)
+        for step in (2, 4):
+            tiff.write(np.ascontiguousarray(image[::step, ::step]), subfiletype=1, **options)
+    return path
+
+
+@pytest.fixture(scope="module", params=["uniform", "learnt"])
+def segmented(request, earth_tiff, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    mask, record = folder / "mask.tif", folder / "cost.json"
+    words = ["segment", str(earth_tiff), "--model", "earth", "--sampler", request.param, "--budget", "64x128"]
+    assert main([*words, "--output", str(mask), "--json", str(record)]) == 0
+    return request.param, mask, json.loads(record.read_text())
+
+
+def test_mask_is_the_segmentation_pixel_by_pixel(segmented, earth_tiff):
+    method, mask, _ = segmented
+    model = load_model("earth")
+    expected = segment(earth_tiff, model, (64, 128), method).labels()
+    found = tifffile.imread(mask)
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, expected)
+    assert set(np.unique(found)) <= set(range(len(model.config.classes)))
+
+
+def test_mask_is_close_to_the_ground_truth(segmented):
+    """A broken coordinate convention or channel order would fall far below this."""
+    _, mask, _ = segmented
+    assert (tifffile.imread(mask) == blue_marble.load_labels()).mean() > 0.93
+
+
+def test_mask_says_how_it_was_made(segmented):
+    method, mask, _ = segmented
+    with tifffile.TiffFile(mask) as tiff:
+        assert tiff.pages.first.is_tiled
+        made = json.loads(tiff.pages.first.description)
+    assert made["model"] == "earth" and made["method"] == method
+    assert [c["name"] for c in made["classes"]] == ["ocean", "land", "lake", "Antarctica"]
+
+
+def test_json_states_the_cost(segmented):
+    method, _, cost = segmented
+    assert cost["shape"] == [2700, 5400]
+    assert cost["points"] == 64 * 128
+    assert (cost["overview_points"] > 0) == (method == "learnt")
+    assert cost["seconds"] > 0 and cost["peak_mb"] > 50
+    assert 0 < cost["bytes_read"] < 2 * 2700 * 5400 * 3
+    assert cost["chunks_read"] > 0
+
+
+def test_models_are_listed_with_classes_and_scores(capsys):
+    assert main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert main(["models", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["name"] for row in rows} == set(list_models()) >= {"earth", "synthetic-slide"}
+    for row in rows:
+        assert row["name"] in text
+        methods = {s["method"] for s in row["scores"]["held_out"]}
+        assert {"uniform", "learnt"} <= methods
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["missing.tif", "--model", "earth", "--budget", "64x128"], "There is no file missing.tif"),
+        (["{image}", "--model", "mars", "--budget", "64x128"], "There is no model 'mars'"),
+        (["{image}", "--model", "earth", "--budget", "64"], "rows x columns"),
+        (["{image}", "--model", "earth", "--budget", "4x4"], "at least 8 x 8"),
+        (["{image}", "--model", "earth", "--budget", "64x128", "--sampler", "magic"], "magic"),
+        (["{image}", "--model", "earth", "--budget", "64x128", "--device", "abacus"], "abacus"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(words, sentence, earth_tiff, tmp_path, capsys):
+    mask = tmp_path / "mask.tif"
+    words = [w.format(image=earth_tiff) for w in words]
+    try:
+        code = main(["segment", *words, "--output", str(mask)])
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.strip().splitlines()) == 1
+    assert not mask.exists()
+
+
+@pytest.mark.parametrize("name", ["mask.jpg", "nowhere/mask.tif", "{image}"])
+def test_impossible_output_is_refused_before_any_work(name, earth_tiff, tmp_path, capsys):
+    before = earth_tiff.stat().st_mtime_ns
+    output = name.format(image=earth_tiff) if "{" in name else str(tmp_path / name)
+    words = ["segment", str(earth_tiff), "--model", "earth", "--budget", "64x128", "--output", output]
+    assert main(words) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert earth_tiff.stat().st_mtime_ns == before
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    words = ["segment", "missing.tif", "--model", "earth", "--budget", "64x128", "--output", str(tmp_path / "m.tif")]
+    with pytest.raises(ValueError, match="no file"):
+        main([*words, "--debug"])
+
+
+def test_unknown_sample_is_a_sentence(capsys):
+    assert main(["demo", "--sample", "moon"]) == 2
+    assert "blue-marble" in capsys.readouterr().err
+
+
+def test_budget_is_rows_by_columns():
+    assert parse_budget("128x256") == (128, 256)
+    assert parse_budget("17X9") == (17, 9)
+
+
+def test_readme_lines_work_as_they_stand(earth_tiff, tmp_path, monkeypatch):
+    """The six lines of the Python API, taken from the README."""
+    import re
+    from pathlib import Path
+
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    (code,) = [c for c in re.findall(r"```python\n(.*?)```", text, re.S) if "nd.segment" in c]
+    monkeypatch.chdir(tmp_path)
+    earth_tiff.with_name("slide.tif").write_bytes(earth_tiff.read_bytes())
+    code = code.replace('"slide.tif"', repr(str(earth_tiff)))
+    exec(code, {})
+    assert tifffile.imread(tmp_path / "mask.tif").shape == (2700, 5400)
