@@ -17,6 +17,8 @@ _STRIP = 256
 
 def confusion(truth: NDArray[np.integer[Any]], found: NDArray[np.integer[Any]], classes: int) -> NDArray[np.int64]:
     """Pixel counts (classes, classes): truth in rows, found in columns. Truth ids of no class are left out."""
+    if found.size and (found.min() < 0 or found.max() >= classes):
+        raise ValueError(f"Found ids must lie in 0 to {classes - 1}; there are {found.min()} to {found.max()}.")
     known = (truth >= 0) & (truth < classes)
     pairs = truth[known].astype(np.int64) * classes + found[known]
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
@@ -46,6 +48,8 @@ def score_segmentation(
     region : (int, int, int, int), optional
         y0, y1, x0, x1: count only there.
     """
+    if tuple(truth.shape) != segmentation.shape:
+        raise ValueError(f"The ground truth has the shape {tuple(truth.shape)}, the image {segmentation.shape}.")
     y0, y1, x0, x1 = region or (0, segmentation.shape[0], 0, segmentation.shape[1])
     classes = len(segmentation.classes)
     counts = np.zeros((classes, classes), np.int64)

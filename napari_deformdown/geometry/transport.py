@@ -92,7 +92,9 @@ def _inverse_cdf(knots: Tensor, q: Tensor) -> Tensor:
         cell = torch.searchsorted(knots.detach().contiguous(), a.detach().contiguous(), right=True)
         cell = (cell - 1).clamp(0, n - 1)
     low, high = knots.gather(-1, cell), knots.gather(-1, cell + 1)
-    return (q + (cell + (a - low) / (high - low) - a) / n).clamp(0, 1)
+    # In single precision a cell beside a huge one may come out empty.
+    mass = (high - low).clamp(min=torch.finfo(knots.dtype).tiny)
+    return (q + (cell + ((a - low) / mass).clamp(0, 1) - a) / n).clamp(0, 1)
 
 
 def _cdf(knots: Tensor, q: Tensor) -> Tensor:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +39,14 @@ class Level:
         Order of the array's axes: "YX", "YXS" (channels last) or "SYX" (channels first).
     scale : (float, float)
         Full-resolution pixels per pixel of this level, along y and x.
+    source : str
+        What to call the image in errors.
     """
 
     array: Any
     axes: str
-    scale: tuple[float, float]
+    scale: tuple[float, float] = (1.0, 1.0)
+    source: str = "The image"
 
     def __post_init__(self) -> None:
         if self.axes not in ("YX", "YXS", "SYX") or len(self.axes) != len(self.array.shape):
@@ -77,7 +82,20 @@ class Level:
         return sizes[self.axes.index("Y")], sizes[self.axes.index("X")]
 
     def read(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
-        """Pixels of rows y0 to y1 and columns x0 to x1: (rows, columns, channels)."""
+        """Pixels of rows y0 to y1 and columns x0 to x1: (rows, columns, channels).
+
+        Raises
+        ------
+        ImageError
+            If the file behind it is damaged there.
+        """
+        try:
+            return self._read(y0, y1, x0, x1)
+        except (ValueError, RuntimeError, OSError, struct.error) as error:
+            where = f"rows {y0} to {y1}, columns {x0} to {x1}"
+            raise ImageError(f"{self.source} cannot be read at {where}: it may be damaged ({error}).") from error
+
+    def _read(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
         if self.axes == "YX":
             return np.asarray(self.array[y0:y1, x0:x1])[..., None]
         if self.axes == "YXS":
@@ -153,19 +171,25 @@ class Pyramid:
         arrays = list(array) if isinstance(array, (list, tuple)) else [array]
         if not arrays:
             raise ImageError("The image has no pixels.")
+        if not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in arrays):
+            raise ImageError(f"An image is a file or an array, not {type(arrays[0]).__name__}.")
         axes = axes or _guess_axes(arrays[0].shape)
-        levels = [Level(a, axes, (1.0, 1.0)) for a in arrays]
+        levels = [Level(a, axes) for a in arrays]
         return cls.from_levels(levels, name=name, progress=progress)
 
     @classmethod
     def from_levels(cls, levels: Sequence[Level], *, progress: Progress | None = None, **rest: Any) -> Pyramid:
         """A pyramid over given levels: their scales are derived, missing coarse levels are made in memory."""
         full = levels[0]
-        if not all(full.shape) or not full.channels:
+        if not all(all(level.shape) and level.channels for level in levels):
             raise ImageError("The image has no pixels.")
+        if any((v.channels, v.dtype) != (full.channels, full.dtype) for v in levels):
+            raise ImageError("The levels of the image differ in their channels or their type.")
         if full.dtype.kind not in "uifb":
             raise ImageError(f"Images of type {full.dtype} are not supported; convert to numbers.")
-        scaled = [Level(v.array, v.axes, _scale(full.shape, v.shape)) for v in levels]
+        scaled = [replace(v, scale=_scale(full.shape, v.shape)) for v in levels]
+        if any(math.prod(a.scale) >= math.prod(b.scale) for a, b in pairwise(scaled)):
+            raise ImageError("The levels of the image do not get coarser one after the other.")
         scaled.extend(_coarser(scaled[-1], progress))
         return cls(tuple(scaled), **rest)
 
@@ -247,7 +271,7 @@ def _coarser(level: Level, progress: Progress | None) -> list[Level]:
         out = np.empty((math.ceil(h / 2), math.ceil(w / 2), level.channels), level.dtype)
         # Strips hold whole chunks, so that no chunk is read twice, and an even number of rows.
         strip = math.ceil(_STRIP / level.chunk[0]) * level.chunk[0]
-        strip += strip % 2
+        strip *= 1 + strip % 2
         for y in range(0, h, strip):
             block = level.read(y, min(y + strip, h), 0, w)
             out[y // 2 : y // 2 + math.ceil(block.shape[0] / 2)] = halve(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ __all__ = ["SUFFIXES", "open_image"]
 _TIFF = (".tif", ".tiff", ".svs", ".ndpi", ".btf", ".tf8")
 _FLAT = (".png", ".jpg", ".jpeg", ".bmp")
 SUFFIXES = _TIFF + _FLAT
+# What a damaged TIFF makes its readers raise.
+_DAMAGED = (tifffile.TiffFileError, OSError, ValueError, RuntimeError, struct.error)
 
 
 def open_image(source: Any, *, axes: str | None = None, progress: Progress | None = None) -> Pyramid:
@@ -54,15 +57,16 @@ def open_image(source: Any, *, axes: str | None = None, progress: Progress | Non
 def _open_tiff(path: Path, axes: str | None, progress: Progress | None) -> Pyramid:
     try:
         tiff = tifffile.TiffFile(path)
-    except (tifffile.TiffFileError, OSError) as error:
+    except _DAMAGED as error:
         raise ImageError(f"{path.name} cannot be read as a TIFF file: {error}.") from error
     try:
         series = max(tiff.series, key=lambda s: s.size)
         levels = []
         for index, level in enumerate(series.levels):
             array = zarr.open_array(series.aszarr(level=index), mode="r")
-            array, found = _plane(array, level.axes, path.name)
-            levels.append(Level(array, axes or found, (1.0, 1.0)))
+            if axes is None or len(axes) != array.ndim:
+                array, found = _plane(array, level.axes, path.name)
+            levels.append(Level(array, axes or found, source=path.name))
         return Pyramid.from_levels(
             levels,
             name=path.stem,
@@ -71,6 +75,11 @@ def _open_tiff(path: Path, axes: str | None, progress: Progress | None) -> Pyram
             progress=progress,
             _close=tiff.close,
         )
+    except (*_DAMAGED, IndexError) as error:
+        tiff.close()
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(f"{path.name} cannot be read as a TIFF file: {error}.") from error
     except BaseException:
         tiff.close()
         raise
@@ -120,5 +129,5 @@ def _open_flat(path: Path, axes: str | None, progress: Progress | None) -> Pyram
         ) from error
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ImageError(f"{path.name} cannot be read as an image: {error}.") from error
-    levels = [Level(array, axes or ("YX" if array.ndim == 2 else "YXS"), (1.0, 1.0))]
+    levels = [Level(array, axes or ("YX" if array.ndim == 2 else "YXS"), source=path.name)]
     return Pyramid.from_levels(levels, name=path.stem, path=path, progress=progress)

@@ -65,6 +65,8 @@ def sample(
     reading : Reading
         What was read for it.
     """
+    if warp.batch != 1:
+        raise ValueError(f"One image takes a single warp, not a batch of {warp.batch}.")
     h, w = budget
     points = warp.grid(h * supersample, w * supersample)[0].cpu().numpy()
     extent = warp.footprint(h * supersample, w * supersample)[0].cpu().numpy()

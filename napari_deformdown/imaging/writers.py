@@ -108,7 +108,8 @@ def _tiles(
             bottom, right = min(y + TILE, rows), min(x + TILE * _TILES_AT_ONCE, columns)
             block = region(y, bottom, x, right)
             for left in range(0, right - x, TILE):
-                yield np.ascontiguousarray(block[:, left : left + TILE])
+                # before the yield: nobody comes back here after the last tile
                 done += 1
                 if progress is not None:
                     progress(done, total)
+                yield np.ascontiguousarray(block[:, left : left + TILE])

@@ -88,12 +88,45 @@ class ModelConfig:
     scores: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_types()
         if not 1 < len(self.classes) <= 255:
             raise ModelError(f"A model has 2 to 255 classes, not {len(self.classes)}.")
-        if not len(self.mean) == len(self.std) == self.channels:
-            raise ModelError(f"mean and std need one value for each of {self.channels} channels.")
+        if min(self.std) <= 0:
+            raise ModelError(f"std is positive, not {self.std}.")
+        if self.overview_points < 64 or self.density_channels < 4 or self.density_channels % 4:
+            raise ModelError("overview_points is at least 64, density_channels a multiple of 4.")
+        if min(self.budget) < 8:
+            raise ModelError(f"A budget has at least 8 x 8 points, not {self.budget}.")
         if not 0 < self.uniform_fraction <= 1:
             raise ModelError(f"uniform_fraction lies in (0, 1], not {self.uniform_fraction}.")
+
+    def _check_types(self) -> None:
+        number = (int, float)
+        wanted: dict[str, tuple[type, ...]] = {
+            "name": (str,),
+            "channels": (int,),
+            "overview_points": (int,),
+            "density_channels": (int,),
+            "density_blur": number,
+            "sampler": (str,),
+            "uniform_fraction": number,
+            "segmenter": (dict,),
+            "description": (str,),
+            "training": (dict,),
+            "scores": (dict,),
+        }
+        for key, types in wanted.items():
+            value = getattr(self, key)
+            if not isinstance(value, types) or isinstance(value, bool):
+                raise ModelError(f"{key} has the wrong type: {value!r}.")
+        sequences = {"mean": (self.channels, number), "std": (self.channels, number), "budget": (2, (int,))}
+        for key, (length, kinds) in sequences.items():
+            value = getattr(self, key)
+            if not isinstance(value, tuple) or len(value) != length or not all(isinstance(v, kinds) for v in value):
+                raise ModelError(f"{key} needs {length} numbers, not {value!r}.")
+        scale = self.segmenter.get("input_scale", 1)
+        if not isinstance(scale, int) or scale < 1:
+            raise ModelError(f"input_scale is a whole number from 1, not {scale!r}.")
 
     def overview_size(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of the overview of an image of a given shape: `overview_points` at its aspect."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from ..imaging import ImageError, Pyramid, Reading, overview, sample
-from .config import ModelError
+from ..imaging import ImageError, Pyramid, Reading, open_image, overview, sample
+from .config import METHODS, ModelError
 from .model import DeformedSegmenter
 from .segmentation import Segmentation
 
@@ -36,7 +36,7 @@ def segment(
     image : Pyramid, or what `open_image` takes
         The image.
     model : DeformedSegmenter
-        From `load_model`.
+        From `load_model`; set to evaluation.
     budget : (int, int), optional
         Rows and columns of sampling points, at least 8 each; the model's own without it.
     method : str
@@ -58,13 +58,17 @@ def segment(
     ModelError
         If the budget or the method is impossible.
     """
-    from ..imaging import open_image
-
-    pyramid = open_image(image)
+    if not isinstance(image, Pyramid):
+        with open_image(image) as pyramid:
+            return segment(pyramid, model, budget, method, uniform_fraction=uniform_fraction, progress=progress)
+    pyramid = image
     budget = budget or model.config.budget
     if min(budget) < 8:
         raise ModelError(f"A budget has at least 8 x 8 points, not {budget[0]} x {budget[1]}.")
+    if method not in METHODS:
+        raise ModelError(f"There is no method {method!r}. Choose one of: {', '.join(METHODS)}.")
     pyramid_channels = check_image(pyramid, model)
+    model.eval()
     seconds: dict[str, float] = {}
 
     def report(stage: str, done: int, total: int) -> None:

@@ -30,7 +30,11 @@ class DeformedSegmenter(nn.Module):
             raise ModelError(f"The sampler {config.sampler!r} is not known; there are {', '.join(SAMPLERS)}.")
         self.config = config
         self.density_net = DeformationNet(config.channels, config.density_channels, config.density_blur)
-        self.segmenter = segmenter or make_segmenter(config.segmenter, config.channels, len(config.classes))
+        self.segmenter = (
+            segmenter
+            if segmenter is not None
+            else make_segmenter(config.segmenter, config.channels, len(config.classes))
+        )
         self.register_buffer("mean", torch.tensor(config.mean).reshape(1, -1, 1, 1), False)
         self.register_buffer("std", torch.tensor(config.std).reshape(1, -1, 1, 1), False)
 
@@ -77,6 +81,8 @@ class DeformedSegmenter(nn.Module):
         if method not in METHODS:
             raise ModelError(f"There is no method {method!r}. Choose one of: {', '.join(METHODS)}.")
         fraction = self.config.uniform_fraction if uniform_fraction is None else uniform_fraction
+        if not 0 < fraction <= 1:
+            raise ModelError(f"The uniform fraction lies in (0, 1], not {fraction}.")
         if method == "uniform":
             density = torch.ones_like(overview[:, 0])
         elif method == "edge":

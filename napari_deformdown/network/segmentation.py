@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -117,16 +118,7 @@ class Segmentation:
         y0, y1, x0, x1 = region or (0, rows, 0, columns)
         if not (0 <= y0 <= y1 <= rows and 0 <= x0 <= x1 <= columns):
             raise ValueError(f"The region {region} leaves the {rows} x {columns} pixels of level {level}.")
-        out = np.empty((y1 - y0, x1 - x0), np.uint8)
-        if not out.size:
-            return out
-        x = self._centres(x0, x1, level, self.shape[1])
-        step = max(1, _BLOCK // len(x))
-        for top in range(y0, y1, step):
-            bottom = min(top + step, y1)
-            y = self._centres(top, bottom, level, self.shape[0])
-            out[top - y0 : bottom - y0] = self._labeller(*self.warp.raster_to_sample(y, x))
-        return out
+        return self._labels_at(range(y0, y1), range(x0, x1), level)
 
     def levels(self) -> list[LabelLevel]:
         """The labels as lazy array-likes, finest first."""
@@ -148,10 +140,22 @@ class Segmentation:
             progress=progress,
         )
 
-    def _centres(self, start: int, stop: int, level: int, size: int) -> Tensor:
+    def _labels_at(self, rows: range, columns: range, level: int) -> NDArray[np.uint8]:
+        """Class ids at rows and columns of a level, in blocks."""
+        out = np.empty((len(rows), len(columns)), np.uint8)
+        if not out.size:
+            return out
+        x = self._centres(columns, level, self.shape[1])
+        step = max(1, _BLOCK // len(columns))
+        for top in range(0, len(rows), step):
+            y = self._centres(rows[top : top + step], level, self.shape[0])
+            out[top : top + step] = self._labeller(*self.warp.raster_to_sample(y, x))
+        return out
+
+    def _centres(self, pixels: range, level: int, size: int) -> Tensor:
         """Centres of level pixels in [0, 1]; a last pixel that sticks out is looked up at the border."""
-        centres = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * (1 << level) / size
-        return centres.clamp(max=1 - 0.5 / size)
+        index = torch.arange(pixels.start, pixels.stop, pixels.step, dtype=torch.float64)
+        return ((index + 0.5) * (1 << level) / size).clamp(max=1 - 0.5 / size)
 
     @cached_property
     def _labeller(self) -> Labeller:
@@ -174,27 +178,25 @@ class LabelLevel:
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8] | np.uint8:
         """numpy's basic indexing with whole numbers, slices and an ellipsis."""
-        parts = [k for k in (key if isinstance(key, tuple) else (key,)) if k is not Ellipsis]
-        parts += [slice(None)] * (2 - len(parts))
-        if len(parts) > 2:
+        parts = list(key) if isinstance(key, tuple) else [key]
+        dots = [i for i, part in enumerate(parts) if part is Ellipsis]
+        if len(dots) > 1 or len(parts) - len(dots) > 2:
             raise IndexError("A mask has two axes.")
-        bounds: list[int] = []
+        at = dots[0] if dots else len(parts)
+        parts[at : at + len(dots)] = [slice(None)] * (2 - (len(parts) - len(dots)))
+        chosen: list[range] = []
         inner: list[slice | int] = []
         for part, n in zip(parts, self.shape, strict=True):
             if isinstance(part, slice):
-                index = range(*part.indices(n))
-                low = min(index[0], index[-1]) if index else 0
-                high = max(index[0], index[-1]) + 1 if index else 0
-                # The block holds the slice's ends; what is left is its step, forwards or backwards.
-                inner.append(slice(None, None, index.step) if index else slice(0, 0))
+                chosen.append(range(*part.indices(n)))
+                inner.append(slice(None))
             else:
-                low = range(n)[int(part)]
-                high = low + 1
+                number = range(n)[operator.index(part)]
+                chosen.append(range(number, number + 1))
                 inner.append(0)
-            bounds += [low, high]
-        y0, y1, x0, x1 = bounds
-        block: NDArray[np.uint8] = self._segmentation.labels(self._level, (y0, y1, x0, x1))
-        return block[tuple(inner)]
+        rows, columns = chosen
+        found: NDArray[np.uint8] = self._segmentation._labels_at(rows, columns, self._level)
+        return found[tuple(inner)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         labels = self._segmentation.labels(self._level)

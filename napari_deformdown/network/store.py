@@ -69,8 +69,13 @@ def save_model(model: DeformedSegmenter, folder: str | Path, *, half: bool = Tru
         k: (v.half() if half and v.is_floating_point() else v).detach().cpu().contiguous()
         for k, v in model.state_dict().items()
     }
-    _write(folder / "model.safetensors", save(weights))
-    _write(folder / "model.json", _pretty(model.config.to_dict()).encode("utf-8"))
+    # both are made before either is written
+    contents = {
+        "model.safetensors": save(weights),
+        "model.json": _pretty(model.config.to_dict()).encode("utf-8"),
+    }
+    for name, content in contents.items():
+        _write(folder / name, content)
 
 
 def _pretty(data: dict[str, Any]) -> str:

@@ -62,12 +62,12 @@ def run_demo(sample: str, output: Path | None) -> int:
         _wait(panel, panel.run)
         if panel.comparison is None:
             raise RuntimeError(panel.status.text())
+        viewer.screenshot(str(output / "screenshot.png"), canvas_only=False, flash=False)
         for method in panel.comparison.results:
             path = output / f"mask_{method}.tif"
             _wait(panel, lambda method=method, path=path: panel.export(method, path))
             if not path.is_file():
                 raise RuntimeError(panel.status.text())
-        viewer.screenshot(str(output / "screenshot.png"), canvas_only=False, flash=False)
     finally:
         viewer.close()
     sys.stdout.write(f"Wrote screenshot.png and masks to {output.resolve()}\n")
@@ -97,7 +97,7 @@ def _wait(panel: SamplingPanel, start: Callable[[], bool]) -> None:
 
 
 def _has_display() -> bool:
-    if sys.platform in ("win32", "darwin") or os.environ.get("QT_QPA_PLATFORM"):
+    if sys.platform in ("win32", "darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
@@ -110,5 +110,7 @@ def _restart_under_xvfb(sample: str, output: Path) -> None:
     words += ["--output", str(output)]
     screen = ["-a", "-s", f"-screen 0 {_SCREEN}"]
     environment = {**os.environ, _VIRTUAL: "1"}
+    # Qt's offscreen platform, which some set for want of a display, has no OpenGL.
+    environment.pop("QT_QPA_PLATFORM", None)
     sys.stdout.flush()
     os.execve(xvfb, [xvfb, *screen, *words], environment)

@@ -97,6 +97,9 @@ class SamplingPanel(QWidget):
         self.status = QLabel("Choose an image and run.")
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.verdict = QLabel()
+        self.verdict.setWordWrap(True)
+        self.verdict.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.results = QLabel()
         self.results.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
@@ -133,6 +136,7 @@ class SamplingPanel(QWidget):
         layout.addWidget(self.progress)
         layout.addWidget(self.status)
         layout.addLayout(shown)
+        layout.addWidget(self.verdict)
         layout.addWidget(self.results)
         layout.addLayout(export)
         layout.addStretch()
@@ -289,7 +293,9 @@ class SamplingPanel(QWidget):
             self._layers.side_by_side(self.grid_box.isChecked())
         classes = comparison.results["learnt"].classes
         self.results.setText(results_table(comparison) + legend(classes))
-        self._say(comparison.sentence())
+        self.verdict.setText(f"<b>{comparison.sentence()}</b>")
+        rows, columns = comparison.results["learnt"].budget
+        self._say(f"{layer.name} at {rows} x {columns}:")
 
     # ---- exporting
 

@@ -17,6 +17,9 @@ from ..imaging.pyramid import halve, value_range
 
 __all__ = ["Scene", "View", "random_view"]
 
+# Edge shares are halved down to about this side.
+_SMALLEST = 32
+
 Levels = list[tuple[Tensor, tuple[float, float]]]
 
 
@@ -53,22 +56,26 @@ class Scene:
         Raises
         ------
         ValueError
-            If labels and image differ in size.
+            If labels and image differ in size, or are smaller than 32 px a side.
         """
         if labels.shape != pyramid.shape:
             raise ValueError(f"Labels have the size {labels.shape}, the image {pyramid.shape}.")
+        if min(labels.shape) < _SMALLEST:
+            raise ValueError(f"An image to train on has at least {_SMALLEST} pixels a side, not {labels.shape}.")
         low, high = value_range(pyramid.dtype)
         levels: Levels = []
         for level in pyramid.levels[min(finest, len(pyramid.levels) - 1) :]:
             pixels = level.read(0, level.shape[0], 0, level.shape[1])
-            tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float()
+            # in the machine's byte order, whatever the file's
+            planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+            tensor = torch.from_numpy(planes)
             levels.append(((tensor - low) / (high - low), level.scale))
         whole = torch.from_numpy(np.ascontiguousarray(labels))
         edges = label_edges(whole[None])[0]
         share = edges.numpy().astype(np.float32)[..., None]
         edge_levels: Levels = []
         scale = 1.0
-        while min(share.shape[:2]) >= 32:
+        while min(share.shape[:2]) >= _SMALLEST:
             share, scale = halve(share), scale * 2
             edge_levels.append((torch.from_numpy(share[..., 0])[None], (scale, scale)))
         where = (edges.nonzero().float() + 0.5) / torch.tensor(labels.shape)

@@ -103,6 +103,7 @@ def test_an_empty_region_counts_nothing(segmentation) -> None:
 
 def test_a_score_is_streamed_in_strips(segmentation) -> None:
     class Truth:
+        shape = segmentation.shape
         heights: list[int] = []
 
         def __getitem__(self, key):

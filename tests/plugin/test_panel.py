@@ -69,11 +69,11 @@ def test_scores_are_shown_against_ground_truth(docked, run):
     _, panel = docked
     run(panel)
     assert "IoU land" in panel.results.text()
-    assert "points of mean IoU" in panel.status.text()
+    assert "points of mean IoU" in panel.verdict.text()
     panel.truth.value = None
     run(panel)
     assert "IoU" not in panel.results.text()
-    assert "agree on" in panel.status.text()
+    assert "agree on" in panel.verdict.text()
 
 
 def test_check_boxes_hide_and_show_in_every_cell(docked, run, qtbot):
