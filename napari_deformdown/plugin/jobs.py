@@ -48,7 +48,6 @@ class Job(QObject):
     succeeded = Signal(object)
     failed = Signal(str)
     cancelled = Signal()
-    ended = Signal()
 
     def __init__(self, work: Callable[[Progress], Any], parent: QObject) -> None:
         super().__init__(parent)
@@ -76,7 +75,6 @@ class Job(QObject):
             self.failed.emit(outcome.error)
         else:
             self.succeeded.emit(outcome.value)
-        self.ended.emit()
 
 
 class _Relay(QObject):

@@ -7,6 +7,7 @@ the left cell, the next one its neighbour, and what the user has open comes afte
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,11 @@ class ComparisonLayers:
             if mine == kind:
                 layer.visible = visible
 
-    def show(self, source: Image, comparison: Comparison, visible: dict[str, bool]) -> None:
-        """Show results of an image layer: in place where the layers exist, else in new ones."""
+    def show(self, source: Image, comparison: Comparison, visible: dict[str, bool]) -> Iterator[None]:
+        """Show results of an image layer: in place where the layers exist, else in new ones.
+
+        A generator: making a layer takes napari a tenth of a second, so the window gets a turn after each.
+        """
         if not (self.shown and self._rgb == bool(source.rgb)):
             self._remove()
             self._rgb = bool(source.rgb)
@@ -73,6 +77,7 @@ class ComparisonLayers:
                     options["name"] = method if kind == "image" else f"{method}: {kind}"
                     options["visible"] = visible.get(kind, True)
                     self._layers[key] = self._add(kind, options)
+                yield
         self._viewer.layers.selection.active = source if source in self._viewer.layers else None
 
     def side_by_side(self, enabled: bool) -> None:

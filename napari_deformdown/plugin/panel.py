@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import show_info
 from napari.viewer import Viewer
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -57,6 +58,7 @@ class SamplingPanel(QWidget):
         self._viewer = viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._layers: ComparisonLayers | None = None
         self._job: Job | None = None
+        self._steps: Iterator[None] = iter(())
         self.comparison: Comparison | None = None
         self._pyramid: tuple[Any, Pyramid] | None = None  # with the layer data it was made from
         self._model: tuple[str, DeformedSegmenter] | None = None
@@ -261,10 +263,10 @@ class SamplingPanel(QWidget):
             )
             return model, compare(pyramid, model, budget, METHODS, truth=known, progress=progress)
 
-        def show(outcome: tuple[DeformedSegmenter, Comparison]) -> None:
+        def show(outcome: tuple[DeformedSegmenter, Comparison]) -> Iterator[None]:
             self._model = (name, outcome[0])
             self._pyramid = (data, outcome[1].pyramid)
-            self._show(layer, outcome[1])
+            return self._show(layer, outcome[1])
 
         self._start(work, show, "Cancelled; the earlier result is unchanged.")
         return True
@@ -276,7 +278,7 @@ class SamplingPanel(QWidget):
             self.status.setText("Cancelling...")
             self._job.cancel()
 
-    def _show(self, layer: Image, comparison: Comparison) -> None:
+    def _show(self, layer: Image, comparison: Comparison) -> Iterator[None]:
         if layer not in self._viewer.layers:
             self._say(f"{layer.name} was closed during the run; its result is dropped.")
             return
@@ -286,9 +288,9 @@ class SamplingPanel(QWidget):
             self._layers = ComparisonLayers(self._viewer)
             self.destroyed.connect(self._layers.disconnect)
         first = not self._layers.shown
-        self.comparison = comparison
         visible = {kind: box.isChecked() for kind, box in self.show_boxes.items()}
-        self._layers.show(layer, comparison, visible)
+        yield from self._layers.show(layer, comparison, visible)
+        self.comparison = comparison
         if first:
             self._layers.side_by_side(self.grid_box.isChecked())
         classes = comparison.results["learnt"].classes
@@ -318,24 +320,45 @@ class SamplingPanel(QWidget):
         def work(progress: Progress) -> None:
             result.save(path, progress=lambda done, total: progress("writing tiles", done, total))
 
-        def done(_: None) -> None:
+        def done(_: None) -> Iterator[None]:
             self._say(f"Saved {path}.")
             show_info(f"Saved {path}.")
+            return iter(())
 
         self._start(work, done, "Cancelled; no mask was written.")
         return True
 
     # ---- jobs
 
-    def _start(self, work: Any, done: Any, cancelled: str) -> None:
+    def _start(self, work: Callable[[Progress], Any], done: Callable[[Any], Iterator[None]], cancelled: str) -> None:
+        """Run work in a thread; then what `done` makes of its result, step by step between turns of the window."""
         self._job = job = Job(work, self)
         job.progressed.connect(self._progress)
-        job.succeeded.connect(done)
-        job.failed.connect(self._say)
-        job.cancelled.connect(lambda: self._say(cancelled))
-        job.ended.connect(self._ended)
+        job.succeeded.connect(lambda value: self._continue(done(value)))
+        job.failed.connect(self._fail)
+        job.cancelled.connect(lambda: self._fail(cancelled))
         self._enable()
         job.start()
+
+    def _continue(self, steps: Iterator[None]) -> None:
+        self.cancel_button.setEnabled(False)
+        try:
+            next(steps)
+        except StopIteration:
+            self._ended()
+        except Exception:
+            self._fail("The result could not be shown.")
+            raise
+        else:
+            self._steps = steps
+            QTimer.singleShot(0, self._next_step)
+
+    def _next_step(self) -> None:
+        self._continue(self._steps)
+
+    def _fail(self, sentence: str) -> None:
+        self._say(sentence)
+        self._ended()
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         if self._job is not None and self.cancel_button.isEnabled():
