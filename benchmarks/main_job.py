@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -16,15 +18,16 @@ BUDGET = (128, 256)
 IMAGES = ("blue-marble.tif", "slide-16384", "slide-131072")
 
 
-def measure() -> list[dict[str, Any]]:
-    """One row an image; memory is that of a fresh process, above what it takes with torch and the model loaded."""
+def measure() -> dict[str, Any]:
+    """The machine, and a row for each image; memory growth is above what the process takes with the model loaded."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for image in IMAGES:
             words = [sys.executable, "-m", "benchmarks.main_job", image, folder]
             done = subprocess.run(words, check=True, capture_output=True, text=True)
             rows.append(json.loads(done.stdout))
-    return rows
+    machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), no GPU, Python {platform.python_version()}"
+    return {"machine": machine, "rows": rows}
 
 
 def _one(image: str, folder: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from napari_deformdown.imaging import open_image
 from napari_deformdown.network import DeformedSegmenter, ModelConfig, save_model, segment
 from napari_deformdown.training import Scene, TrainingFinished, TrainingOptions, TrainingStep, train
 
+from .tables import score_table
+
 __all__ = ["LabelledImage", "Recipe", "run"]
 
 log = logging.getLogger(__name__)
@@ -90,7 +92,7 @@ def _write(
     ordered = sorted(scores, key=lambda row: (row["budget"], row["method"]))
     model.config = replace(model.config, scores={"held_out": ordered})
     save_model(model, output)
-    card = recipe.card.format(scores=_table(model.config), command=command, steps=options.steps)
+    card = recipe.card.format(scores=score_table(model.config), command=command, steps=options.steps)
     (output / "README.md").write_text(card, "utf-8")
 
 
@@ -148,16 +150,3 @@ def _scores(
             log.info("%s", row)
             rows.append(row)
     return rows
-
-
-def _table(config: ModelConfig) -> str:
-    names = [c.name for c in config.classes]
-    lines = [
-        "| budget | method | " + " | ".join(names) + " | mean IoU |",
-        "|---|---|" + "---|" * (len(names) + 1),
-    ]
-    for row in config.scores["held_out"]:
-        budget = "x".join(str(n) for n in row["budget"])
-        cells = [f"{row['per_class'][n]:.3f}" for n in names]
-        lines.append(f"| {budget} | {row['method']} | {' | '.join(cells)} | **{row['miou']:.3f}** |")
-    return "\n".join(lines)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from .attraction import AttractionWarp
 from .transport import TransportWarp
 from .warp import UniformWarp, Warp
 
@@ -16,7 +17,11 @@ def _uniform(density: Tensor) -> Warp:
     return UniformWarp(density.shape[0], dtype=density.dtype, device=density.device)
 
 
-SAMPLERS: dict[str, Callable[[Tensor], Warp]] = {"uniform": _uniform, "transport": TransportWarp}
+SAMPLERS: dict[str, Callable[[Tensor], Warp]] = {
+    "uniform": _uniform,
+    "attraction": AttractionWarp,
+    "transport": TransportWarp,
+}
 
 
 def make_warp(sampler: str, density: Tensor) -> Warp:

@@ -11,7 +11,7 @@ __all__ = ["FORMAT", "METHODS", "LabelClass", "ModelConfig", "ModelError"]
 FORMAT = 1
 
 # Ways to place the sampling points, by the names that people choose.
-METHODS = ("uniform", "learnt", "edge", "transport")
+METHODS = ("uniform", "learnt", "edge", "attraction", "transport")
 
 
 class ModelError(ValueError):

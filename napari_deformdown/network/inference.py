@@ -40,7 +40,7 @@ def segment(
     budget : (int, int), optional
         Rows and columns of sampling points, at least 8 each; the model's own without it.
     method : str
-        One of `METHODS`: "uniform", "learnt", "edge", "transport".
+        One of `METHODS`, see `DeformedSegmenter.warp`.
     uniform_fraction : float, optional
         Overrides the model's uniform floor: 1 is uniform sampling, towards 0 ever steeper.
     progress : callable, optional

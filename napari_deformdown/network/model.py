@@ -62,7 +62,8 @@ class DeformedSegmenter(nn.Module):
             (N, C, h, w), values in [0, 1].
         method : str
             One of `METHODS`: "uniform"; "learnt", the model's own density and sampler; "edge", a handcrafted density
-            from the overview's gradients; "transport", the learnt density under the transport sampler.
+            from the overview's gradients under the transport sampler; "attraction" and "transport", the learnt density
+            under the sampler of that name.
         uniform_fraction : float, optional
             Overrides the model's uniform floor.
 
@@ -89,7 +90,7 @@ class DeformedSegmenter(nn.Module):
             density = with_uniform(edge_density(image_gradient(overview), sigma=2.0), fraction)
         else:
             density = with_uniform(self.density(overview.to(self.device)), fraction)
-        sampler = {"uniform": "uniform", "learnt": self.config.sampler}.get(method, "transport")
+        sampler = {"learnt": self.config.sampler, "edge": "transport"}.get(method, method)
         density = density.cpu().double()
         return make_warp(sampler, density), density
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari.utils import DirectLabelColormap
+from napari.utils import Colormap, DirectLabelColormap
 
-__all__ = ["class_colormap"]
+__all__ = ["POINT_COLOUR", "class_colormap", "density_colormap"]
+
+# Seen on dark oceans as on white slides and pink tissue.
+POINT_COLOUR = "#12c93c"
 
 
 def class_colormap(colors: Sequence[str]) -> DirectLabelColormap:
@@ -14,3 +17,9 @@ def class_colormap(colors: Sequence[str]) -> DirectLabelColormap:
     table: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     table.update({i: color for i, color in enumerate(colors) if i > 0})
     return DirectLabelColormap(color_dict=table)
+
+
+def density_colormap() -> Colormap:
+    """From transparent over amber and magenta to purple: seen on bright and on dark pictures."""
+    colors = [[1.0, 0.75, 0.0, 0.0], [1.0, 0.6, 0.0, 0.45], [0.85, 0.1, 0.5, 0.7], [0.3, 0.0, 0.5, 0.85]]
+    return Colormap(colors, name="density")

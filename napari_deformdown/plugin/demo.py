@@ -62,6 +62,7 @@ def run_demo(sample: str, output: Path | None) -> int:
         _wait(panel, panel.run)
         if panel.comparison is None:
             raise RuntimeError(panel.status.text())
+        _settle()
         viewer.screenshot(str(output / "screenshot.png"), canvas_only=False, flash=False)
         for method in panel.comparison.results:
             path = output / f"mask_{method}.tif"
@@ -94,6 +95,15 @@ def _wait(panel: SamplingPanel, start: Callable[[], bool]) -> None:
     if start():
         loop.exec_() if hasattr(loop, "exec_") else loop.exec()
     panel.finished.disconnect(loop.quit)
+
+
+def _settle(milliseconds: int = 500) -> None:
+    """Let the window lay itself out and draw."""
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec_() if hasattr(loop, "exec_") else loop.exec()
 
 
 def _has_display() -> bool:

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QApplication
 
 from ..evaluation.comparison import Comparison
 from ..network import Segmentation
-from .colours import class_colormap
+from .colours import POINT_COLOUR, class_colormap, density_colormap
 
 __all__ = ["KINDS", "ComparisonLayers"]
 
@@ -164,11 +164,11 @@ def _options(kind: str, source: Image, comparison: Comparison, result: Segmentat
             "data": density,
             "scale": scale * cell,
             "translate": translate + scale * (cell - 1) / 2,
-            "colormap": "inferno",
-            "blending": "additive",
-            "opacity": 0.5,
+            "colormap": density_colormap(),
+            "blending": "translucent",
+            "opacity": 0.6,
             "interpolation2d": "linear",
-            # Uniform density adds nothing to the picture; what is brighter is denser.
+            # Uniform density is transparent; the deeper the colour, the denser.
             "contrast_limits": (1.0, densest),
         }
     if kind == "segmentation":
@@ -187,7 +187,7 @@ def _options(kind: str, source: Image, comparison: Comparison, result: Segmentat
     return {
         "data": points,
         "size": size,
-        "face_color": "#ffffff",
+        "face_color": POINT_COLOUR,
         "border_width": 0,
         "antialiasing": 0,
         "opacity": 0.6,

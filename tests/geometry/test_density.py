@@ -148,5 +148,5 @@ def test_edge_density_is_highest_at_the_edge() -> None:
 
 
 def test_an_unknown_sampler_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'nearest'.*uniform, transport"):
+    with pytest.raises(ValueError, match="'nearest'.*uniform, attraction, transport"):
         make_warp("nearest", torch.ones(1, 3, 3))

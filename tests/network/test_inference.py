@@ -132,7 +132,7 @@ def test_without_a_budget_the_models_own_is_used(tiny_model, image) -> None:
 
 
 def test_an_unknown_method_is_named_with_the_known_ones(tiny_model, image) -> None:
-    with pytest.raises(ModelError, match="'best'.*uniform, learnt, edge, transport"):
+    with pytest.raises(ModelError, match="'best'.*uniform, learnt, edge, attraction, transport"):
         segment(image, tiny_model, (8, 8), "best")
 
 

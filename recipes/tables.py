@@ -1,0 +1,54 @@
+"""Tables of the README and the cards, from the figures that the repository holds: `python -m recipes.tables`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from napari_deformdown.network.catalogue import list_models, load_config
+from napari_deformdown.network.config import ModelConfig
+
+__all__ = ["cost_table", "fill", "score_table"]
+
+ROOT = Path(__file__).parent.parent
+COST = ROOT / "benchmarks" / "results" / "main_job.json"
+
+
+def score_table(config: ModelConfig) -> str:
+    """Held-out scores of a model as a Markdown table."""
+    names = [c.name for c in config.classes]
+    lines = [f"| {config.name} at | method | {' | '.join(names)} | mean IoU |", "|---|---|" + "---|" * (len(names) + 1)]
+    for row in config.scores["held_out"]:
+        budget = "x".join(str(n) for n in row["budget"])
+        cells = " | ".join(f"{row['per_class'][n]:.3f}" for n in names)
+        lines.append(f"| {budget} | {row['method']} | {cells} | **{row['miou']:.3f}** |")
+    return "\n".join(lines)
+
+
+def cost_table(figures: dict[str, Any]) -> str:
+    """Figures of the benchmark `main_job` as a Markdown table."""
+    lines = ["| image | size | seconds | memory growth | read, uniform | read, learnt |", "|---|---|---|---|---|---|"]
+    for row in figures["rows"]:
+        size = " x ".join(f"{n:,}" for n in row["shape"])
+        lines.append(
+            f"| {row['image']} | {size} | {row['seconds']:.1f} | {row['growth_mb']} MB "
+            f"| {row['uniform_mb_read']} MB | {row['learnt_mb_read']} MB |"
+        )
+    return "\n".join([*lines, "", f"Measured on {figures['machine']}."])
+
+
+def fill(text: str) -> str:
+    """A README with its tables made anew."""
+    scores = "\n\n".join(score_table(load_config(name)) for name in reversed(list_models()))
+    tables = {"scores": scores, "cost": cost_table(json.loads(COST.read_text("utf-8")))}
+    for name, table in tables.items():
+        pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
+        text = re.sub(pattern, lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text, flags=re.S)
+    return text
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(fill(readme.read_text("utf-8")), "utf-8")

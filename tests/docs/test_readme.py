@@ -1,0 +1,36 @@
+"""The README's figures are those that the repository holds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from napari_deformdown.network import list_models, load_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_tables_are_those_of_the_models_and_the_benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from recipes.tables import fill
+
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert fill(text) == text
+    assert "recipes.tables" in sys.modules
+
+
+def test_cards_state_the_scores_and_the_command():
+    for name, folder in list_models().items():
+        config, card = load_config(name), (folder / "README.md").read_text("utf-8")
+        assert config.training["command"] in card
+        for row in config.scores["held_out"]:
+            assert f"**{row['miou']:.3f}**" in card
+
+
+def test_pictures_and_files_that_the_readme_names_exist():
+    import re
+
+    text = (ROOT / "README.md").read_text("utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target
