@@ -149,6 +149,7 @@ class Pyramid:
         *,
         axes: str | None = None,
         name: str = "image",
+        pixel_size: tuple[float, float] | None = None,
         progress: Progress | None = None,
     ) -> Pyramid:
         """A pyramid over an array, or over a list of arrays that are its levels already.
@@ -160,6 +161,10 @@ class Pyramid:
         axes : str, optional
             "YX", "YXS" or "SYX". Without it, a third axis holds channels where it has 3 or 4 entries: the last axis if
             that fits, else the first.
+        name : str
+            For titles and records.
+        pixel_size : (float, float), optional
+            Height and width of a full-resolution pixel in micrometres.
         progress : callable, optional
             Called with (rows done, rows in all) while missing levels are made; may raise `Cancelled`.
 
@@ -175,7 +180,7 @@ class Pyramid:
             raise ImageError(f"An image is a file or an array, not {type(arrays[0]).__name__}.")
         axes = axes or _guess_axes(arrays[0].shape)
         levels = [Level(a, axes) for a in arrays]
-        return cls.from_levels(levels, name=name, progress=progress)
+        return cls.from_levels(levels, name=name, pixel_size=pixel_size, progress=progress)
 
     @classmethod
     def from_levels(cls, levels: Sequence[Level], *, progress: Progress | None = None, **rest: Any) -> Pyramid:
@@ -278,7 +283,9 @@ def _coarser(level: Level, progress: Progress | None) -> list[Level]:
             done += block.shape[0]
             if progress is not None:
                 progress(done, rows_total)
-        level = Level(out, "YXS", (level.scale[0] * 2, level.scale[1] * 2))
+        # without a channel axis where the source has none
+        array, axes = (out[..., 0], "YX") if level.axes == "YX" else (out, "YXS")
+        level = Level(array, axes, (level.scale[0] * 2, level.scale[1] * 2), level.source)
         made.append(level)
     return made
 

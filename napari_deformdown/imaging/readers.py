@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import zarr
 from .errors import ImageError
 from .pyramid import Level, Progress, Pyramid
 
-__all__ = ["SUFFIXES", "open_image"]
+__all__ = ["SUFFIXES", "open_image", "pixel_size", "tiff_levels"]
 
 _TIFF = (".tif", ".tiff", ".svs", ".ndpi", ".btf", ".tf8")
 _FLAT = (".png", ".jpg", ".jpeg", ".bmp")
@@ -54,34 +56,51 @@ def open_image(source: Any, *, axes: str | None = None, progress: Progress | Non
     raise ImageError(f"{path.name} ends in none of {', '.join(SUFFIXES)}. Convert it to TIFF.")
 
 
-def _open_tiff(path: Path, axes: str | None, progress: Progress | None) -> Pyramid:
+def tiff_levels(path: Path, axes: str | None = None) -> tuple[tifffile.TiffFile, list[Level]]:
+    """The open TIFF file and the levels that it holds, finest first; nothing is decoded.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, or holds something else than one image.
+    """
     try:
         tiff = tifffile.TiffFile(path)
     except _DAMAGED as error:
         raise ImageError(f"{path.name} cannot be read as a TIFF file: {error}.") from error
-    try:
+    levels = []
+    with _closing_on_error(tiff, path):
         series = max(tiff.series, key=lambda s: s.size)
-        levels = []
         for index, level in enumerate(series.levels):
             array = zarr.open_array(series.aszarr(level=index), mode="r")
             if axes is None or len(axes) != array.ndim:
                 array, found = _plane(array, level.axes, path.name)
             levels.append(Level(array, axes or found, source=path.name))
+    return tiff, levels
+
+
+def _open_tiff(path: Path, axes: str | None, progress: Progress | None) -> Pyramid:
+    tiff, levels = tiff_levels(path, axes)
+    with _closing_on_error(tiff, path):
         return Pyramid.from_levels(
             levels,
             name=path.stem,
             path=path,
-            pixel_size=_pixel_size(tiff),
+            pixel_size=pixel_size(tiff),
             progress=progress,
             _close=tiff.close,
         )
-    except (*_DAMAGED, IndexError) as error:
+
+
+@contextmanager
+def _closing_on_error(tiff: tifffile.TiffFile, path: Path) -> Iterator[None]:
+    """Close the file on any error; what damaged files raise becomes a sentence."""
+    try:
+        yield
+    except BaseException as error:
         tiff.close()
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"{path.name} cannot be read as a TIFF file: {error}.") from error
-    except BaseException:
-        tiff.close()
+        if isinstance(error, (*_DAMAGED, IndexError)) and not isinstance(error, ImageError):
+            raise ImageError(f"{path.name} cannot be read as a TIFF file: {error}.") from error
         raise
 
 
@@ -101,7 +120,7 @@ def _plane(array: Any, axes: str, name: str) -> tuple[Any, str]:
     return squeezed, "".join(a for a in axes if a in "YXS")
 
 
-def _pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
+def pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
     """Micrometres per pixel from the resolution tags, or None where they say nothing."""
     tags = tiff.pages.first.tags
     unit = {2: 25400.0, 3: 10000.0}.get(int(tags.valueof("ResolutionUnit", default=1)))

@@ -148,9 +148,7 @@ def _options(kind: str, source: Image, comparison: Comparison, result: Segmentat
     scale, translate = np.asarray(source.scale)[axes], np.asarray(source.translate)[axes]
     place = {"scale": scale, "translate": translate}
     if kind == "image":
-        levels = [
-            v.array if v.axes != "SYX" else np.moveaxis(np.asarray(v.array), 0, -1) for v in comparison.pyramid.levels
-        ]
+        levels = [level.array for level in comparison.pyramid.levels]
         options = {"data": levels, "rgb": bool(source.rgb), "multiscale": True, **place}
         options["contrast_limits"] = tuple(source.contrast_limits)
         if not source.rgb:

@@ -250,16 +250,21 @@ class SamplingPanel(QWidget):
         opened = self._pyramid[1] if self._pyramid and self._pyramid[0] is data else None
         loaded = self._model[1] if self._model and self._model[0] == name else None
         levels = list(data) if layer.multiscale else data
+        layer_name, pixel_size = layer.name, layer.metadata.get(METADATA, {}).get("pixel_size")
 
         def work(progress: Progress) -> tuple[DeformedSegmenter, Comparison]:
             progress("loading the model", 0, 1)
             from ..evaluation.comparison import compare
-            from ..imaging import open_image
+            from ..imaging import Pyramid
             from ..network import load_model
 
             model = loaded or load_model(name)
-            pyramid = opened or open_image(
-                levels, axes=axes, progress=lambda done, total: progress("pyramid", done, total)
+            pyramid = opened or Pyramid.from_array(
+                levels,
+                axes=axes,
+                name=layer_name,
+                pixel_size=pixel_size,
+                progress=lambda done, total: progress("pyramid", done, total),
             )
             return model, compare(pyramid, model, budget, METHODS, truth=known, progress=progress)
 

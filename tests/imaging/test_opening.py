@@ -452,3 +452,12 @@ def test_opening_an_image_needs_no_torch(tmp_path) -> None:
 def test_a_level_refuses_axes_that_do_not_fit_its_array() -> None:
     with pytest.raises(ImageError, match="axes YX, YXS or SYX"):
         Level(noise((4, 5)), "YXS", (1.0, 1.0))
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((300, 400), "YX"), ((300, 400, 3), "YXS"), ((3, 300, 400), "YXS")])
+def test_made_levels_have_a_channel_axis_only_where_the_image_has_one(shape, axes) -> None:
+    """A viewer shows the levels' arrays as one multiscale layer."""
+    pyramid = open_image(noise(shape))
+    assert len(pyramid.levels) > 2
+    assert {level.axes for level in pyramid.levels[1:]} == {axes}
+    assert {level.array.ndim for level in pyramid.levels} == {len(shape)}
