@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,9 +140,12 @@ def _open_flat(path: Path, axes: str | None, progress: Progress | None) -> Pyram
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
-            odd = image.mode in ("P", "CMYK", "PA", "YCbCr")
-            array = np.asarray(image.convert("RGB") if odd else image)
+        with warnings.catch_warnings():
+            # Large images are what this is for; those too large to decode are an error below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                odd = image.mode in ("P", "CMYK", "PA", "YCbCr")
+                array = np.asarray(image.convert("RGB") if odd else image)
     except Image.DecompressionBombError as error:
         raise ImageError(
             f"{path.name} is too large to be decoded whole. Convert it to a tiled pyramidal TIFF."

@@ -461,3 +461,13 @@ def test_made_levels_have_a_channel_axis_only_where_the_image_has_one(shape, axe
     assert len(pyramid.levels) > 2
     assert {level.axes for level in pyramid.levels[1:]} == {axes}
     assert {level.array.ndim for level in pyramid.levels} == {len(shape)}
+
+
+def test_a_large_flat_image_opens_without_a_warning(tmp_path, recwarn, monkeypatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
+    Image.fromarray(noise((100, 90))).save(tmp_path / "large.png")
+    assert open_image(tmp_path / "large.png").shape == (100, 90)
+    assert not recwarn.list
+    Image.fromarray(noise((200, 190))).save(tmp_path / "larger.png")
+    with pytest.raises(ImageError, match="too large"):
+        open_image(tmp_path / "larger.png")
