@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["SAMPLES", "open_demo", "run_demo"]
 
 SAMPLES = ("synthetic-slide", "blue-marble", "synthetic-slide-huge")
+# Other words that people may use for them.
+_ALSO = {"earth": "blue-marble", "slide": "synthetic-slide"}
 _PLUGIN = "napari-deformdown"
 _SCREEN = "1600x1000x24"
 _DEFAULT_FOLDER = "napari-deformdown-demo"
@@ -44,6 +46,8 @@ def run_demo(sample: str, output: Path | None) -> int:
     ImageError
         If there is no such sample, or no display and no way to have a virtual one.
     """
+    sample = sample.lower().replace("_", "-").replace(" ", "-")
+    sample = _ALSO.get(sample, sample)
     if sample not in SAMPLES:
         raise ImageError(f"There is no sample {sample!r}. Choose one of: {', '.join(SAMPLES)}.")
     if not _has_display():
@@ -97,8 +101,8 @@ def _wait(panel: SamplingPanel, start: Callable[[], bool]) -> None:
     panel.finished.disconnect(loop.quit)
 
 
-def _settle(milliseconds: int = 500) -> None:
-    """Let the window lay itself out and draw."""
+def _settle(milliseconds: int = 4000) -> None:
+    """Let the window lay itself out and draw, and napari's greetings pass."""
     from qtpy.QtCore import QEventLoop, QTimer
 
     loop = QEventLoop()

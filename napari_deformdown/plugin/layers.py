@@ -164,7 +164,7 @@ def _options(kind: str, source: Image, comparison: Comparison, result: Segmentat
             "translate": translate + scale * (cell - 1) / 2,
             "colormap": density_colormap(),
             "blending": "translucent",
-            "opacity": 0.6,
+            "opacity": 0.45,
             "interpolation2d": "linear",
             # Uniform density is transparent; the deeper the colour, the denser.
             "contrast_limits": (1.0, densest),

@@ -33,6 +33,7 @@ def get_reader(path: str | list[str]) -> Reader | None:
 
 def read_pyramid(path: str | list[str]) -> list[LayerDataTuple]:
     """A pyramidal TIFF as one multiscale layer; the file stays open and is read where it is looked at."""
+    from ..imaging.cache import cached
     from ..imaging.pyramid import value_range
     from ..imaging.readers import pixel_size, tiff_levels
 
@@ -47,4 +48,4 @@ def read_pyramid(path: str | list[str]) -> list[LayerDataTuple]:
     }
     if levels[0].dtype.kind in "ui":
         options["contrast_limits"] = value_range(levels[0].dtype)
-    return [([level.array for level in levels], options, "image")]
+    return [(cached([level.array for level in levels]), options, "image")]

@@ -40,13 +40,14 @@ def synthetic_slide_huge() -> list[LayerDataTuple]:
 
 
 def _slide(height: int) -> list[LayerDataTuple]:
+    from ..imaging.cache import cached
     from ..samples.synthetic_slide import SyntheticSlide
 
     slide = SyntheticSlide(height, seed=_SEED)
     return _layers(
         slide.name,
-        slide.levels,
-        slide.label_levels,
+        cached(slide.levels),
+        cached(slide.label_levels),
         slide.classes,
         "synthetic-slide",
         multiscale=True,

@@ -1,0 +1,111 @@
+"""Tiles of slow images, kept: several layers on one image, and a view that moves a little, cost one reading."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .pyramid import Level
+
+__all__ = ["CachedArray", "cached"]
+
+BYTES = 256 * 2**20
+
+
+class _Tiles:
+    """Least recently used tiles of several arrays, up to a number of bytes; safe to use from several threads."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._bytes = limit, 0
+        self._tiles: OrderedDict[tuple[int, int, int], NDArray[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[int, int, int]) -> NDArray[Any] | None:
+        with self._lock:
+            tile = self._tiles.get(key)
+            if tile is not None:
+                self._tiles.move_to_end(key)
+            return tile
+
+    def put(self, key: tuple[int, int, int], tile: NDArray[Any]) -> None:
+        with self._lock:
+            if key in self._tiles:
+                return
+            self._tiles[key] = tile
+            self._bytes += tile.nbytes
+            while self._bytes > self._limit and len(self._tiles) > 1:
+                self._bytes -= self._tiles.popitem(last=False)[1].nbytes
+
+
+class CachedArray:
+    """An array-like whose tiles are kept once read: shape, dtype, chunks and slicing.
+
+    Parameters
+    ----------
+    array : array-like
+        (H, W) or (H, W, C), zarr, a `SlideLevel`, ...
+    tiles : _Tiles
+        Where tiles are kept.
+    number : int
+        What tells this array's tiles from others'.
+    """
+
+    def __init__(self, array: Any, tiles: _Tiles, number: int) -> None:
+        self._array, self._tiles, self._number = array, tiles, number
+        self.shape = tuple(int(n) for n in array.shape)
+        self.dtype = np.dtype(array.dtype)
+        self.ndim = len(self.shape)
+        self.size = int(np.prod(self.shape))
+        axes = "YX" if self.ndim == 2 else "YXS"
+        self.chunks = (*Level(array, axes).chunk, *self.shape[2:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        """Slices of rows and columns with step 1 come from tiles; every other index goes to the array itself."""
+        parts = key if isinstance(key, tuple) else (key,)
+        rest = parts[2:]
+        plain = 1 <= len(parts) <= self.ndim and all(isinstance(p, slice) and p.step in (None, 1) for p in parts[:2])
+        if not plain or any(p != slice(None) for p in rest):
+            return self._array[key]
+        spans = [slice(*p.indices(n)) for p, n in zip((*parts[:2], slice(None)), self.shape[:2], strict=False)]
+        return self._region(spans[0], spans[1])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self._array, dtype)
+
+    def _region(self, rows: slice, columns: slice) -> NDArray[Any]:
+        (y0, y1), (x0, x1) = ((s.start, max(s.start, s.stop)) for s in (rows, columns))
+        out = np.empty((y1 - y0, x1 - x0, *self.shape[2:]), self.dtype)
+        if not out.size:
+            return out
+        height, width = self.chunks[:2]
+        for ty in range(y0 // height, -(-y1 // height)):
+            for tx in range(x0 // width, -(-x1 // width)):
+                tile = self._tile(ty, tx)
+                top, left = ty * height, tx * width
+                a, b = max(y0, top), min(y1, top + tile.shape[0])
+                c, d = max(x0, left), min(x1, left + tile.shape[1])
+                out[a - y0 : b - y0, c - x0 : d - x0] = tile[a - top : b - top, c - left : d - left]
+        return out
+
+    def _tile(self, ty: int, tx: int) -> NDArray[Any]:
+        key = (self._number, ty, tx)
+        tile = self._tiles.get(key)
+        if tile is None:
+            height, width = self.chunks[:2]
+            tile = np.asarray(self._array[ty * height : (ty + 1) * height, tx * width : (tx + 1) * width])
+            self._tiles.put(key, tile)
+        return tile
+
+
+def cached(levels: Sequence[Any], limit: int = BYTES) -> list[CachedArray]:
+    """The levels of a pyramid, (H, W) or (H, W, C) each, with one cache of `limit` bytes for all of them."""
+    tiles = _Tiles(limit)
+    return [CachedArray(level, tiles, number) for number, level in enumerate(levels)]
