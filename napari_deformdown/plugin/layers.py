@@ -95,8 +95,10 @@ class ComparisonLayers:
     def _best_grid(self) -> tuple[int, int]:
         """Cells in a row, in a column or in pairs: whatever shows the image largest in this window."""
         cells = math.ceil(len(self._viewer.layers) / len(KINDS))
-        image = next(layer for (_, kind), layer in self._layers.items() if kind == "image")
-        rows, columns = np.ptp(image.extent.world, axis=0)[-2:]
+        images = [layer for (_, kind), layer in self._layers.items() if kind == "image"]
+        if not images:
+            return (1, cells)
+        rows, columns = np.ptp(images[0].extent.world, axis=0)[-2:]
         height, width = self._viewer.canvas.size
 
         def zoom(shape: tuple[int, int]) -> float:

@@ -6,25 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, Slider
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_info
 from napari.viewer import Viewer
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QFileDialog
 
 from ..network.catalogue import list_models, load_config
+from .form import METHODS, PanelForm
 from .jobs import Job, Progress
 from .samples import METADATA
 from .texts import budget_text, fit_budget, legend, results_table
@@ -37,10 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SamplingPanel"]
 
-METHODS = ("uniform", "learnt")
 
-
-class SamplingPanel(QWidget):
+class SamplingPanel(PanelForm):
     """Uniform and learnt sampling of one image at one budget, side by side.
 
     Parameters
@@ -52,100 +40,28 @@ class SamplingPanel(QWidget):
     finished = Signal()  # a run or an export ended, in whatever way
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
         # napari hands plugins a proxy that wraps everything from modules called napari*, our own arrays included, and
         # breaks identity. Only public names are used on what is inside.
         self._viewer = viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._layers: ComparisonLayers | None = None
+        super().__init__(self._images, self._truths, list(list_models()))
         self._job: Job | None = None
         self._steps: Iterator[None] = iter(())
         self.comparison: Comparison | None = None
         self._pyramid: tuple[Any, Pyramid] | None = None  # with the layer data it was made from
         self._model: tuple[str, DeformedSegmenter] | None = None
-        self._build()
+        self._connect()
         self._refresh_layers()
         for event in ("inserted", "removed", "reordered"):
             getattr(viewer.layers.events, event).connect(self._refresh_layers)
 
-    # ---- building
-
-    def _build(self) -> None:
-        self.image = ComboBox(choices=self._images, nullable=True, tooltip="Image to segment")
-        self.truth = ComboBox(choices=self._truths, nullable=True, tooltip="Labels that are known to be right, if any")
-        self.model = ComboBox(choices=list(list_models()), tooltip="Trained density net and segmenter")
-        self.rows = Slider(
-            value=128,
-            min=16,
-            max=512,
-            step=8,
-            tooltip="Rows of sampling points; columns follow the image's aspect",
-        )
-        self.budget_label = QLabel()
-        self.about_model = QLabel()
-        self.about_model.setWordWrap(True)
-        form = QFormLayout()
-        form.addRow("Image", self.image.native)
-        form.addRow("Ground truth", self.truth.native)
-        form.addRow("Model", self.model.native)
-        form.addRow(self.about_model)
-        form.addRow("Budget (rows)", self.rows.native)
-        form.addRow(self.budget_label)
-
-        self.run_button = QPushButton("Run")
-        self.run_button.setToolTip("Segment with uniform and with learnt sampling")
-        self.cancel_button = QPushButton("Cancel")
-        self.progress = QProgressBar()
-        self.progress.setFormat("")
-        self.status = QLabel("Choose an image and run.")
-        self.status.setWordWrap(True)
-        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.verdict = QLabel()
-        self.verdict.setWordWrap(True)
-        self.verdict.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.results = QLabel()
-        self.results.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-
-        self.show_boxes: dict[str, QCheckBox] = {}
-        shown = QHBoxLayout()
-        for kind, text in (
-            ("points", "Points"),
-            ("density", "Density"),
-            ("segmentation", "Segmentation"),
-        ):
-            box = self.show_boxes[kind] = QCheckBox(text)
-            box.setChecked(True)
-            box.toggled.connect(lambda on, kind=kind: self._set_visible(kind, on))
-            shown.addWidget(box)
-        self.grid_box = QCheckBox("Side by side")
-        self.grid_box.setChecked(True)
-        self.grid_box.setToolTip("Uniform | learnt | your own layers, with linked cameras")
-        self.grid_box.toggled.connect(self._set_grid)
-        shown.addWidget(self.grid_box)
-
-        self.export_method = ComboBox(choices=METHODS, value="learnt")
-        self.export_button = QPushButton("Save mask...")
-        self.export_button.setToolTip("Write the full-resolution mask of this method as TIFF")
-        export = QHBoxLayout()
-        export.addWidget(self.export_method.native)
-        export.addWidget(self.export_button)
-
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run_button)
-        buttons.addWidget(self.cancel_button)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addLayout(buttons)
-        layout.addWidget(self.progress)
-        layout.addWidget(self.status)
-        layout.addLayout(shown)
-        layout.addWidget(self.verdict)
-        layout.addWidget(self.results)
-        layout.addLayout(export)
-        layout.addStretch()
-
+    def _connect(self) -> None:
         self.image.changed.connect(self._image_changed)
         self.model.changed.connect(self._model_changed)
         self.rows.changed.connect(self._show_budget)
+        for kind, box in self.show_boxes.items():
+            box.toggled.connect(lambda on, kind=kind: self._set_visible(kind, on))
+        self.grid_box.toggled.connect(self._set_grid)
         self.run_button.clicked.connect(lambda: self.run())
         self.cancel_button.clicked.connect(lambda: self.cancel())
         self.export_button.clicked.connect(lambda: self._ask_export())
