@@ -25,6 +25,8 @@ __all__ = ["KINDS", "ComparisonLayers"]
 KINDS = ("image", "density", "segmentation", "points")
 # More points than this make software rendering slow; every n-th row and column is shown then.
 _MOST_POINTS = 4096
+# What of a layer says where its pixels lie in the world.
+_PLACE = ("scale", "translate", "rotate", "shear", "affine")
 
 
 class ComparisonLayers:
@@ -146,11 +148,9 @@ class ComparisonLayers:
 
 def _options(kind: str, source: Image, comparison: Comparison, result: Segmentation) -> dict[str, Any]:
     """Data and placement of a layer, over the source layer wherever that lies."""
-    axes = slice(-2, None)
-    scale, translate = np.asarray(source.scale)[axes], np.asarray(source.translate)[axes]
-    place = {"scale": scale, "translate": translate}
+    place = {name: getattr(source, name) for name in _PLACE}
     if kind == "image":
-        levels = [level.array for level in comparison.pyramid.levels]
+        levels = _at_least_two([level.array for level in comparison.pyramid.levels])
         options = {"data": levels, "rgb": bool(source.rgb), "multiscale": True, **place}
         options["contrast_limits"] = tuple(source.contrast_limits)
         if not source.rgb:
@@ -162,8 +162,9 @@ def _options(kind: str, source: Image, comparison: Comparison, result: Segmentat
         cell = np.array(result.shape) / density.shape
         return {
             "data": density,
-            "scale": scale * cell,
-            "translate": translate + scale * (cell - 1) / 2,
+            **place,
+            "scale": np.asarray(source.scale) * cell,
+            "translate": np.asarray(source.translate) + _shift(source, (cell - 1) / 2),
             "colormap": density_colormap(),
             "blending": "translucent",
             "opacity": 0.45,
@@ -173,7 +174,7 @@ def _options(kind: str, source: Image, comparison: Comparison, result: Segmentat
         }
     if kind == "segmentation":
         return {
-            "data": result.levels(),
+            "data": _at_least_two(result.levels()),
             "multiscale": True,
             "colormap": class_colormap([c.color for c in result.classes]),
             "opacity": 0.5,
@@ -196,9 +197,21 @@ def _options(kind: str, source: Image, comparison: Comparison, result: Segmentat
     }
 
 
+def _at_least_two(levels: list[Any]) -> list[Any]:
+    """napari takes no pyramid of one level, which a small image has."""
+    return levels if len(levels) > 1 else [levels[0], np.asarray(levels[0])[::2, ::2]]
+
+
+def _shift(source: Image, offset: np.ndarray) -> np.ndarray:
+    """What moves a layer by `offset` pixels of the source layer, before its affine."""
+    world = np.asarray(source.data_to_world(offset)) - np.asarray(source.data_to_world(np.zeros(2)))
+    return np.linalg.solve(source.affine.linear_matrix, world)
+
+
 def _update(layer: Layer, kind: str, options: dict[str, Any]) -> None:
     layer.data = options["data"]
-    layer.scale, layer.translate = options["scale"], options["translate"]
+    for name in _PLACE:
+        setattr(layer, name, options[name])
     if kind == "points":
         layer.size = options["size"]
         layer.selected_data = set()

@@ -48,7 +48,7 @@ class SamplingPanel(PanelForm):
         self._job: Job | None = None
         self._steps: Iterator[None] = iter(())
         self.comparison: Comparison | None = None
-        self._pyramid: tuple[Any, Pyramid] | None = None  # with the layer data it was made from
+        self._pyramid: tuple[Image, Any, Pyramid] | None = None  # with the layer and the data it was made from
         self._model: tuple[str, DeformedSegmenter] | None = None
         self._connect()
         self._refresh_layers()
@@ -163,7 +163,9 @@ class SamplingPanel(PanelForm):
         data, axes = layer.data, "YXS" if layer.rgb else "YX"
         truth = self.truth.value
         known = None if truth is None else (list(truth.data) if truth.multiscale else truth.data)
-        opened = self._pyramid[1] if self._pyramid and self._pyramid[0] is data else None
+        opened = None
+        if self._pyramid is not None and self._pyramid[0] is layer and self._pyramid[1] is data:
+            opened = self._pyramid[2]
         loaded = self._model[1] if self._model and self._model[0] == name else None
         levels = list(data) if layer.multiscale else data
         layer_name, pixel_size = layer.name, layer.metadata.get(METADATA, {}).get("pixel_size")
@@ -186,7 +188,7 @@ class SamplingPanel(PanelForm):
 
         def show(outcome: tuple[DeformedSegmenter, Comparison]) -> Iterator[None]:
             self._model = (name, outcome[0])
-            self._pyramid = (data, outcome[1].pyramid)
+            self._pyramid = (layer, data, outcome[1].pyramid)
             return self._show(layer, outcome[1])
 
         self._start(work, show, "Cancelled; the earlier result is unchanged.")

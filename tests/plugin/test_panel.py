@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tifffile
 from qtpy.QtCore import Qt
 
@@ -216,3 +217,34 @@ def test_closing_the_panel_in_mid_run_stops_the_work(docked, qtbot, slow_levels)
         reads = sum(v.reads for v in slow_levels)
         qtbot.wait(500)
     viewer.add_points(np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3), (64, 30, 3), (90, 200, 4)])
+def test_small_images_are_shown_too(docked, run, shape):
+    viewer, panel = docked
+    run(panel)
+    small = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    panel.image.value = viewer.add_image(small, name="small", rgb=True)
+    panel.rows.value = 16
+    run(panel)
+    assert panel.comparison.results["learnt"].shape == shape[:2], panel.status.text()
+    assert viewer.layers["learnt: segmentation"].data[0].shape == shape[:2]
+
+
+def test_layers_lie_over_an_image_that_is_turned_and_sheared(docked, run, earth_piece):
+    viewer, panel = docked
+    affine = [[0.9, 0.2, 5], [-0.1, 1.1, 7], [0, 0, 1]]
+    turned = viewer.add_image(
+        earth_piece[0], name="turned", scale=(2, 3), translate=(10, 20), rotate=30, shear=[0.3], affine=affine
+    )
+    for source in ("piece", "turned"):  # made for one, then updated in place for the other
+        panel.image.value = viewer.layers[source]
+        run(panel)
+        assert panel.comparison.pyramid.name == source
+    density = viewer.layers["learnt: density"]
+    cell = np.array([600, 1200]) / density.data.shape
+    for at in ([0, 0], [10, 3], [59, 100]):
+        centre = (np.array(at) + 0.5) * cell - 0.5
+        np.testing.assert_allclose(density.data_to_world(at), turned.data_to_world(centre))
+        for name in ("learnt", "learnt: segmentation", "learnt: points"):
+            np.testing.assert_allclose(viewer.layers[name].data_to_world(at), turned.data_to_world(at))
