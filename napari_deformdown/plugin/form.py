@@ -9,6 +9,7 @@ from magicgui.widgets import ComboBox, Slider
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -42,7 +43,11 @@ class PanelForm(QWidget):
         self.rows = Slider(
             value=128, min=16, max=512, step=8, tooltip="Rows of sampling points; columns follow the image's aspect"
         )
-        self.budget_label, self.about_model = QLabel(), _text()
+        self.budget_label, self.about_model = _text(), _text()
+        for box in (self.image, self.truth, self.model):
+            # long names must not widen the panel
+            box.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.native.setMinimumContentsLength(12)
         form = QFormLayout()
         form.addRow("Image", self.image.native)
         form.addRow("Ground truth", self.truth.native)
@@ -70,7 +75,8 @@ class PanelForm(QWidget):
         layout.addLayout(_row(self.run_button, self.cancel_button))
         layout.addWidget(self.progress)
         layout.addWidget(self.status)
-        layout.addLayout(_row(*self.show_boxes.values(), self.grid_box))
+        layout.addLayout(_row(*self.show_boxes.values()))
+        layout.addWidget(self.grid_box)
         layout.addWidget(self.verdict)
         layout.addWidget(self.results)
         layout.addLayout(_row(self.export_method.native, self.export_button))

@@ -62,7 +62,8 @@ class ComparisonLayers:
     def show(self, source: Image, comparison: Comparison, visible: dict[str, bool]) -> Iterator[None]:
         """Show results of an image layer: in place where the layers exist, else in new ones.
 
-        A generator: making a layer takes napari a tenth of a second, so the window gets a turn after each.
+        A generator: making a layer takes napari a tenth of a second, so the window gets a turn after each. It ends
+        early where the user closes the image or one of the layers meanwhile; `shown` tells.
         """
         if not (self.shown and self._rgb == bool(source.rgb)):
             self._remove()
@@ -80,6 +81,8 @@ class ComparisonLayers:
                     options["visible"] = visible.get(kind, True)
                     self._layers[key] = self._add(kind, options)
                 yield
+                if source not in self._viewer.layers or not self.shown:
+                    return
         self._viewer.layers.selection.active = source if source in self._viewer.layers else None
 
     def side_by_side(self, enabled: bool) -> None:

@@ -213,6 +213,9 @@ class SamplingPanel(PanelForm):
         first = not self._layers.shown
         visible = {kind: box.isChecked() for kind, box in self.show_boxes.items()}
         yield from self._layers.show(layer, comparison, visible)
+        if not self._layers.shown or layer not in self._viewer.layers:
+            self._say("Layers were closed while the result was shown. Run again to see it.")
+            return
         self.comparison = comparison
         if first:
             self._layers.side_by_side(self.grid_box.isChecked())

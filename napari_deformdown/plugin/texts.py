@@ -62,7 +62,7 @@ def results_table(comparison: Comparison) -> str:
 def legend(classes: Sequence[LabelClass]) -> str:
     """Class names with their colours as rich text; class 0 is shown without one, as in the layers."""
     parts = [
-        escape(c.name) if i == 0 else f"<span style='color:{c.color}'>&#9632;</span> {escape(c.name)}"
+        escape(c.name) if i == 0 else f"<span style='color:{c.color}'>&#9632;</span>&nbsp;{escape(c.name)}"
         for i, c in enumerate(classes)
     ]
-    return "<p>" + "&nbsp;&nbsp; ".join(parts) + "</p>"
+    return "<p>" + "&nbsp; ".join(parts) + "</p>"

@@ -248,3 +248,20 @@ def test_layers_lie_over_an_image_that_is_turned_and_sheared(docked, run, earth_
         np.testing.assert_allclose(density.data_to_world(at), turned.data_to_world(centre))
         for name in ("learnt", "learnt: segmentation", "learnt: points"):
             np.testing.assert_allclose(viewer.layers[name].data_to_world(at), turned.data_to_world(at))
+
+
+@pytest.mark.parametrize("close", ["all", "one"])
+def test_layers_closed_while_they_are_being_made_end_the_showing(docked, run, qtbot, earth_piece, close):
+    """Going on after everything was cleared died of a segmentation fault in the next drawing."""
+    viewer, panel = docked
+    with qtbot.waitSignal(panel.finished, timeout=60_000):
+        qtbot.mouseClick(panel.run_button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: len(viewer.layers) in (5, 6, 7), timeout=30_000)
+        viewer.layers.clear() if close == "all" else viewer.layers.remove("learnt")
+    assert "Run again" in panel.status.text()
+    assert panel.comparison is None
+    qtbot.wait(200)
+    if close == "all":
+        viewer.add_image(earth_piece[0], name="again")
+    run(panel)
+    assert panel.comparison is not None, panel.status.text()
