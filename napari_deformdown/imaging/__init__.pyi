@@ -1,6 +1,6 @@
 from .errors import Cancelled as Cancelled
 from .errors import ImageError as ImageError
-from .pyramid import Level as Level
+from .level import Level as Level
 from .pyramid import Pyramid as Pyramid
 from .readers import SUFFIXES as SUFFIXES
 from .readers import open_image as open_image

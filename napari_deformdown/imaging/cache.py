@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .pyramid import Level
+from .level import Level
 
 __all__ = ["CachedArray", "cached"]
 

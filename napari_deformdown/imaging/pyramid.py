@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -11,96 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .building import coarser_levels
 from .errors import ImageError
+from .level import Level
+from .progress import Progress
 
-__all__ = ["Level", "Pyramid", "halve", "value_range"]
-
-Progress = Callable[[int, int], None]
-
-# Chunks that an array without chunks is counted in.
-_VIRTUAL_CHUNK = 256
-# Levels are added in memory until the longer side is at most this.
-_COARSEST_SIDE = 64
-# Rows of a level that are halved at a time.
-_STRIP = 1024
-
-
-@dataclass(frozen=True)
-class Level:
-    """One resolution of an image.
-
-    Parameters
-    ----------
-    array : array-like
-        Anything with shape, dtype and slicing: numpy, zarr, dask, ...
-    axes : str
-        Order of the array's axes: "YX", "YXS" (channels last) or "SYX" (channels first).
-    scale : (float, float)
-        Full-resolution pixels per pixel of this level, along y and x.
-    source : str
-        What to call the image in errors.
-    """
-
-    array: Any
-    axes: str
-    scale: tuple[float, float] = (1.0, 1.0)
-    source: str = "The image"
-
-    def __post_init__(self) -> None:
-        if self.axes not in ("YX", "YXS", "SYX") or len(self.axes) != len(self.array.shape):
-            raise ImageError(f"An image has the axes YX, YXS or SYX, not {self.axes} with shape {self.array.shape}.")
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return (
-            int(self.array.shape[self.axes.index("Y")]),
-            int(self.array.shape[self.axes.index("X")]),
-        )
-
-    @property
-    def channels(self) -> int:
-        """Number of channels; 1 without a channel axis."""
-        return int(self.array.shape[self.axes.index("S")]) if "S" in self.axes else 1
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the values."""
-        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
-        return dtype
-
-    @property
-    def chunk(self) -> tuple[int, int]:
-        """Rows and columns of the pieces in which the array is best read."""
-        chunks = getattr(self.array, "chunks", None)
-        if chunks is None:
-            return (min(_VIRTUAL_CHUNK, self.shape[0]), min(_VIRTUAL_CHUNK, self.shape[1]))
-        # dask gives the sizes of all chunks per axis, zarr one size per axis
-        sizes = [c if isinstance(c, int) else int(c[0]) for c in chunks]
-        return sizes[self.axes.index("Y")], sizes[self.axes.index("X")]
-
-    def read(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
-        """Pixels of rows y0 to y1 and columns x0 to x1: (rows, columns, channels).
-
-        Raises
-        ------
-        ImageError
-            If the file behind it is damaged there.
-        """
-        try:
-            return self._read(y0, y1, x0, x1)
-        except (ValueError, RuntimeError, OSError, struct.error) as error:
-            where = f"rows {y0} to {y1}, columns {x0} to {x1}"
-            raise ImageError(f"{self.source} cannot be read at {where}: it may be damaged ({error}).") from error
-
-    def _read(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
-        if self.axes == "YX":
-            return np.asarray(self.array[y0:y1, x0:x1])[..., None]
-        if self.axes == "YXS":
-            return np.asarray(self.array[y0:y1, x0:x1])
-        return np.moveaxis(np.asarray(self.array[:, y0:y1, x0:x1]), 0, -1)
+__all__ = ["Pyramid"]
 
 
 @dataclass(frozen=True)
@@ -195,7 +111,7 @@ class Pyramid:
         scaled = [replace(v, scale=_scale(full.shape, v.shape)) for v in levels]
         if any(math.prod(a.scale) >= math.prod(b.scale) for a, b in pairwise(scaled)):
             raise ImageError("The levels of the image do not get coarser one after the other.")
-        scaled.extend(_coarser(scaled[-1], progress))
+        scaled.extend(coarser_levels(scaled[-1], progress))
         return cls(tuple(scaled), **rest)
 
     def close(self) -> None:
@@ -208,13 +124,6 @@ class Pyramid:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def value_range(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """Values that stand for black and white: (0, 255) for uint8, (0, 1) for float and bool."""
-    if dtype.kind in "ui":
-        return 0.0, float(np.iinfo(dtype).max)
-    return 0.0, 1.0
 
 
 def _guess_axes(shape: tuple[int, ...]) -> str:
@@ -244,54 +153,3 @@ def _scale(full: tuple[int, int], shape: tuple[int, int]) -> tuple[float, float]
         return float(whole) if abs(n / whole - m) <= 1 else n / m
 
     return along(full[0], shape[0]), along(full[1], shape[1])
-
-
-def halve(block: NDArray[Any]) -> NDArray[Any]:
-    """Means over 2 x 2 pixels of (h, w, C); the last row or column of an odd side counts twice. Keeps the dtype."""
-    h, w = block.shape[:2]
-    if h % 2 or w % 2:
-        block = np.pad(block, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
-    wide = np.uint32 if block.dtype.kind in "ub" and block.dtype.itemsize <= 2 else np.float64
-    total: Any = block[::2, ::2].astype(wide)
-    total += block[1::2, ::2]
-    total += block[::2, 1::2]
-    total += block[1::2, 1::2]
-    mean: NDArray[Any]
-    if block.dtype.kind == "f":
-        mean = total / 4
-    elif wide is np.uint32:
-        mean = (total + 2) // 4
-    else:
-        mean = np.rint(total / 4)
-    return mean.astype(block.dtype)
-
-
-def _coarser(level: Level, progress: Progress | None) -> list[Level]:
-    """Levels that halve `level` again and again, in memory; each is read from the one before, in strips."""
-    made: list[Level] = []
-    rows_total = sum(math.ceil(level.shape[0] / 2**k) for k in range(_halvings(level.shape)))
-    done = 0
-    while max(level.shape) > _COARSEST_SIDE:
-        h, w = level.shape
-        out = np.empty((math.ceil(h / 2), math.ceil(w / 2), level.channels), level.dtype)
-        # Strips hold whole chunks, so that no chunk is read twice, and an even number of rows.
-        strip = math.ceil(_STRIP / level.chunk[0]) * level.chunk[0]
-        strip *= 1 + strip % 2
-        for y in range(0, h, strip):
-            block = level.read(y, min(y + strip, h), 0, w)
-            out[y // 2 : y // 2 + math.ceil(block.shape[0] / 2)] = halve(block)
-            done += block.shape[0]
-            if progress is not None:
-                progress(done, rows_total)
-        # without a channel axis where the source has none
-        array, axes = (out[..., 0], "YX") if level.axes == "YX" else (out, "YXS")
-        level = Level(array, axes, (level.scale[0] * 2, level.scale[1] * 2), level.source)
-        made.append(level)
-    return made
-
-
-def _halvings(shape: tuple[int, int]) -> int:
-    side, n = max(shape), 0
-    while side > _COARSEST_SIDE:
-        side, n = math.ceil(side / 2), n + 1
-    return n

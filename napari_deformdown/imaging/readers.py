@@ -14,7 +14,9 @@ import tifffile
 import zarr
 
 from .errors import ImageError
-from .pyramid import Level, Progress, Pyramid
+from .level import Level
+from .progress import Progress
+from .pyramid import Pyramid
 
 __all__ = ["SUFFIXES", "open_image", "pixel_size", "tiff_levels"]
 

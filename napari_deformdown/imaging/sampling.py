@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geometry import UniformWarp, Warp
-from .levels import blend_levels
-from .pyramid import Level, Progress, Pyramid, value_range
+from .blending import blend_levels
+from .level import Level, value_range
+from .progress import Progress
+from .pyramid import Pyramid
 
 __all__ = ["Reading", "overview", "sample"]
 

@@ -13,7 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from .errors import ImageError
-from .pyramid import Progress
+from .progress import Progress
 
 __all__ = ["check_mask_path", "write_mask"]
 

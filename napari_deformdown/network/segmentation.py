@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..geometry import Warp
 from ..imaging import Reading, write_mask
-from ..imaging.pyramid import Progress
+from ..imaging.progress import Progress
 from .config import LabelClass
 from .labelling import Labeller
 

@@ -34,7 +34,7 @@ def get_reader(path: str | list[str]) -> Reader | None:
 def read_pyramid(path: str | list[str]) -> list[LayerDataTuple]:
     """A pyramidal TIFF as one multiscale layer; the file stays open and is read where it is looked at."""
     from ..imaging.cache import cached
-    from ..imaging.pyramid import value_range
+    from ..imaging.level import value_range
     from ..imaging.readers import pixel_size, tiff_levels
 
     file = Path(path[0] if isinstance(path, list) else path)

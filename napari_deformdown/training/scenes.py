@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..geometry import label_edges
 from ..imaging import Pyramid
-from ..imaging.levels import read_levels
-from ..imaging.pyramid import halve, value_range
+from ..imaging.blending import read_levels
+from ..imaging.building import halve
+from ..imaging.level import value_range
 
 __all__ = ["Scene", "View", "random_view"]
 

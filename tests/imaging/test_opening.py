@@ -13,7 +13,8 @@ import tifffile
 from PIL import Image
 
 from napari_deformdown.imaging import Cancelled, ImageError, Pyramid, open_image
-from napari_deformdown.imaging.pyramid import Level, halve
+from napari_deformdown.imaging.building import halve
+from napari_deformdown.imaging.level import Level
 
 
 def pixels(pyramid: Pyramid, level: int = 0) -> np.ndarray:

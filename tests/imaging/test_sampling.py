@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from napari_deformdown.geometry import TransportWarp, UniformWarp, Warp
 from napari_deformdown.imaging import Cancelled, Pyramid
-from napari_deformdown.imaging.levels import blend_levels, read_levels
-from napari_deformdown.imaging.pyramid import Level
+from napari_deformdown.imaging.blending import blend_levels, read_levels
+from napari_deformdown.imaging.level import Level
 from napari_deformdown.imaging.sampling import overview, sample
 from napari_deformdown.samples.synthetic_slide import SyntheticSlide
 

@@ -1,0 +1,100 @@
+"""`Level`: one resolution of an image, read lazily."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ImageError
+
+__all__ = ["Level", "value_range"]
+
+# Chunks that an array without chunks is counted in.
+_VIRTUAL_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of an image.
+
+    Parameters
+    ----------
+    array : array-like
+        Anything with shape, dtype and slicing: numpy, zarr, dask, ...
+    axes : str
+        Order of the array's axes: "YX", "YXS" (channels last) or "SYX" (channels first).
+    scale : (float, float)
+        Full-resolution pixels per pixel of this level, along y and x.
+    source : str
+        What to call the image in errors.
+    """
+
+    array: Any
+    axes: str
+    scale: tuple[float, float] = (1.0, 1.0)
+    source: str = "The image"
+
+    def __post_init__(self) -> None:
+        if self.axes not in ("YX", "YXS", "SYX") or len(self.axes) != len(self.array.shape):
+            raise ImageError(f"An image has the axes YX, YXS or SYX, not {self.axes} with shape {self.array.shape}.")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return (
+            int(self.array.shape[self.axes.index("Y")]),
+            int(self.array.shape[self.axes.index("X")]),
+        )
+
+    @property
+    def channels(self) -> int:
+        """Number of channels; 1 without a channel axis."""
+        return int(self.array.shape[self.axes.index("S")]) if "S" in self.axes else 1
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return dtype
+
+    @property
+    def chunk(self) -> tuple[int, int]:
+        """Rows and columns of the pieces in which the array is best read."""
+        chunks = getattr(self.array, "chunks", None)
+        if chunks is None:
+            return (min(_VIRTUAL_CHUNK, self.shape[0]), min(_VIRTUAL_CHUNK, self.shape[1]))
+        # dask gives the sizes of all chunks per axis, zarr one size per axis
+        sizes = [c if isinstance(c, int) else int(c[0]) for c in chunks]
+        return sizes[self.axes.index("Y")], sizes[self.axes.index("X")]
+
+    def read(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+        """Pixels of rows y0 to y1 and columns x0 to x1: (rows, columns, channels).
+
+        Raises
+        ------
+        ImageError
+            If the file behind it is damaged there.
+        """
+        try:
+            return self._read(y0, y1, x0, x1)
+        except (ValueError, RuntimeError, OSError, struct.error) as error:
+            where = f"rows {y0} to {y1}, columns {x0} to {x1}"
+            raise ImageError(f"{self.source} cannot be read at {where}: it may be damaged ({error}).") from error
+
+    def _read(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
+        if self.axes == "YX":
+            return np.asarray(self.array[y0:y1, x0:x1])[..., None]
+        if self.axes == "YXS":
+            return np.asarray(self.array[y0:y1, x0:x1])
+        return np.moveaxis(np.asarray(self.array[:, y0:y1, x0:x1]), 0, -1)
+
+
+def value_range(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Values that stand for black and white: (0, 255) for uint8, (0, 1) for float and bool."""
+    if dtype.kind in "ui":
+        return 0.0, float(np.iinfo(dtype).max)
+    return 0.0, 1.0
