@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     segment = commands.add_parser("segment", parents=[common], help="segment one image and write its mask")
-    segment.add_argument("image", type=Path, metavar="IMAGE", help="TIFF, PNG or JPEG")
+    segment.add_argument("image", type=Path, metavar="IMAGE", help="TIFF, OME-Zarr folder, PNG or JPEG")
     segment.add_argument("--model", required=True, metavar="NAME_OR_FOLDER")
     segment.add_argument(
         "--sampler",
@@ -97,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         metavar="FILE",
         help="mask to write (.tif); a file of that name is replaced when the new one is complete",
+    )
+    segment.add_argument("--axes", metavar="NAMES", help="the image's axes where it does not say them, e.g. TZCYX")
+    segment.add_argument(
+        "--at", type=parse_at, metavar="AXIS=N,...", help="which plane of a stack, counted from 0, e.g. Z=0,T=3"
+    )
+    segment.add_argument(
+        "--channels", type=parse_channels, metavar="N,...", help="channels by position from 0 or by name, e.g. 0,DAPI"
     )
     segment.add_argument("--json", type=Path, metavar="FILE", help="write cost and settings there")
     segment.add_argument("--device", default="auto", help="auto, cpu, cuda, mps; default: auto")
@@ -122,6 +129,37 @@ def parse_budget(text: str) -> tuple[int, int]:
     return int(rows), int(columns)
 
 
+def parse_at(text: str) -> dict[str, int]:
+    """`Z=0,T=3` as {"Z": 0, "T": 3}.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If the text names no plane.
+    """
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        axis, _, number = (word.strip() for word in part.partition("="))
+        if len(axis) != 1 or not axis.isalpha() or not number.isdecimal() or axis.upper() in found:
+            raise argparse.ArgumentTypeError(f"a plane is written like Z=0 or Z=0,T=3, not {text!r}")
+        found[axis.upper()] = int(number)
+    return found
+
+
+def parse_channels(text: str) -> list[int | str]:
+    """`0,DAPI` as [0, "DAPI"].
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If a channel is empty.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise argparse.ArgumentTypeError(f"channels are written like 0,2 or DAPI,GFP, not {text!r}")
+    return [int(part) if part.isdecimal() else part for part in parts]
+
+
 def _demo(options: argparse.Namespace) -> int:
     try:
         from .plugin.demo import run_demo
@@ -136,7 +174,8 @@ def _segment(options: argparse.Namespace) -> int:
 
     _check_outputs(options.image, options.output)
     model = load_model(options.model, options.device)
-    with _Bars() as bars, open_image(options.image, progress=bars.stage("opening")) as pyramid:
+    chosen = {"axes": options.axes, "at": options.at, "channels": options.channels}
+    with _Bars() as bars, open_image(options.image, **chosen, progress=bars.stage("opening")) as pyramid:
         start = time.perf_counter()
         result = segment(pyramid, model, options.budget, options.sampler, progress=bars)
         seconds = time.perf_counter() - start
@@ -148,6 +187,8 @@ def _segment(options: argparse.Namespace) -> int:
         record = {
             "image": str(options.image),
             "shape": list(result.shape),
+            "at": dict(pyramid.at),
+            "channels": options.channels,
             "model": model.config.name,
             "sampler": options.sampler,
             "budget": list(result.budget),

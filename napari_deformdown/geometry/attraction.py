@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .coordinates import pixel_centres, pixel_edges
 from .density import normalise
-from .warp import Warp
+from .warp import Warp, breaks
 
 __all__ = ["AttractionWarp"]
 
@@ -67,6 +68,7 @@ class AttractionWarp(Warp):
         # The displacement of the cells' corners: as none, it makes the map the identity to the last bit.
         self._pull = _unfolding_share(identity, pull) * pull
         self._inverses: dict[int, Tensor] = {}
+        self._nodes: NDArray[np.float32] | None = None
 
     def lattice_to_image(self, v: Tensor, u: Tensor) -> Tensor:
         points = torch.stack([v.unsqueeze(-1).expand_as(u), u], -1)
@@ -88,10 +90,47 @@ class AttractionWarp(Warp):
 
         It is off by a few hundredths of a cell at most, and some thirty times faster than solving for every pixel.
         """
-        grid = torch.stack(torch.meshgrid(2 * y - 1, 2 * x - 1, indexing="ij"), -1).flip(-1)[None].float()
-        lattice = self._inverse(_SHOW).permute(0, 3, 1, 2).float()
-        found = F.grid_sample(lattice, grid, padding_mode="border", align_corners=True)[0]
+        # numpy, on the caller's thread: torch would hand the small steps to threads that wait for each other.
+        nodes = self._shown()
+        row, down = _between_nodes(y, nodes.shape[1] - 1)
+        column, across = _between_nodes(x, nodes.shape[2] - 1)
+        # Rows first: on a raster, nodes are mixed along y once for all columns.
+        near = nodes[:, :, int(column.min(initial=0)) : int(column.max(initial=0)) + 2]
+        column = column - column.min(initial=0)
+        mixed = near.take(row, 1)
+        mixed += (near.take(row + 1, 1) - mixed) * down[:, None]
+        found = np.diff(mixed, axis=2).take(column, 2)
+        found *= across
+        found += mixed.take(column, 2)
+        v, u = torch.from_numpy(found)
+        return v, u
+
+    def places_to_sample(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        nodes = self._shown()
+        width = nodes.shape[2]
+        row, down = _between_nodes(y, nodes.shape[1] - 1)
+        column, across = _between_nodes(x, width - 1)
+        corner = row * width + column
+        # step by step as on a raster, so that not even rounding differs
+        found = []
+        for values in nodes.reshape(2, -1):
+            left = values.take(corner)
+            left += (values.take(corner + width) - left) * down
+            right = values.take(corner + 1)
+            right += (values.take(corner + width + 1) - right) * down
+            right -= left
+            right *= across
+            right += left
+            found.append(torch.from_numpy(right))
         return found[0], found[1]
+
+    def raster_bounds(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        # A bilinear look-up is extreme at corners: those of a block, and of the parts that the lattice cuts it into.
+        rows, columns = (_SHOW * n for n in self._cells)
+        inside_y, inside_x = breaks(y, rows), breaks(x, columns)
+        v, u = self.raster_to_sample(inside_y.flatten(), inside_x.flatten())
+        found = torch.stack([v, u], -1).reshape(*inside_y.shape, *inside_x.shape, 2)
+        return found.amin((1, 3)), found.amax((1, 3))
 
     def _evaluate(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Positions (N, P, 2) and Jacobians (N, P, 2, 2) of the map at points (N, P, 2) of sampled space."""
@@ -132,6 +171,12 @@ class AttractionWarp(Warp):
         guess: Tensor = top + t * (bottom - top)
         return guess
 
+    def _shown(self) -> NDArray[np.float32]:
+        """The inverse that results are shown with: (2, n + 1, m + 1) nodes."""
+        if self._nodes is None:
+            self._nodes = self._inverse(_SHOW)[0].movedim(-1, 0).float().contiguous().numpy()
+        return self._nodes
+
     def _inverse(self, finer: int) -> Tensor:
         """Points of sampled space that map to the corners of a lattice of the image: (N, n + 1, m + 1, 2)."""
         if finer not in self._inverses:
@@ -164,6 +209,13 @@ class AttractionWarp(Warp):
             error = torch.where(helps, rest, error)
             share = torch.where(helps, 1.0, share / 2)
         return best
+
+
+def _between_nodes(place: Tensor, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The node of n equal cells before each place in [0, 1], and how far to the next one it is."""
+    scaled = place.double().numpy() * n
+    node = scaled.astype(np.int64).clip(0, n - 1)
+    return node, (scaled - node).astype(np.float32)
 
 
 def _kernels(n: int, fwhm: float) -> tuple[Tensor, Tensor]:

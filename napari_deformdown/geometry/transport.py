@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .density import mean_over, normalise
-from .warp import Warp
+from .warp import Warp, breaks
 
 __all__ = ["TransportWarp"]
 
@@ -30,6 +32,8 @@ class TransportWarp(Warp):
         density's precision: float64 keeps a round trip within 0.05 px on images of 100,000 px a side.
     """
 
+    rowwise = True
+
     def __init__(self, density: Tensor) -> None:
         density = normalise(density)
         density = density + _LEAST_FRACTION * (1 - density)
@@ -49,15 +53,53 @@ class TransportWarp(Warp):
         u = _cdf(self._conditional_at(y), x)
         return torch.stack([v.unsqueeze(-1).expand_as(u), u], -1)
 
+    # What shows results stays with numpy on the caller's thread: torch would hand its many small steps to threads of
+    # its own, which wait for each other whenever the machine is busy.
+
     def raster_to_sample(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         # A raster's column lies in the same cell of the density in every row: two look-ups serve a whole column.
         v = _cdf(self._marginal, y[None])[0]
-        knots = (self._conditional_at(y[None])[0] / (self._conditional.shape[2] - 1)).float()
+        n = self._conditional.shape[2] - 1
+        knots = (self._row_knots(y) / n).astype(np.float32)
+        a = x.numpy() * n
+        cell = a.astype(np.int64).clip(0, n - 1)
+        u = np.diff(knots, axis=1).take(cell, 1)
+        u *= (a - cell).astype(np.float32)
+        u += knots.take(cell, 1)
+        return v[:, None].float(), torch.from_numpy(u)
+
+    def row_to_image(self, y: Tensor, row: Tensor, u: Tensor) -> Tensor:
+        knots = self._row_knots(y)
         n = knots.shape[1] - 1
-        cell = (x * n).floor().long().clamp(0, n - 1)
-        low = knots.index_select(1, cell)
-        slope = knots.diff(dim=1).index_select(1, cell)
-        return v[:, None].float(), low.addcmul_(slope, (x * n - cell).float()[None])
+        q, of = u.double().numpy(), row.numpy()
+        a = q * n
+        cell = _cell_of(knots, of, a)
+        at = cell + of * (n + 1)
+        low = knots.take(at)
+        mass = np.maximum(knots.take(at + 1) - low, np.finfo(np.float64).tiny)
+        return torch.from_numpy((q + (cell + ((a - low) / mass).clip(0, 1) - a) / n).clip(0, 1))
+
+    def _row_knots(self, y: Tensor) -> NDArray[np.float64]:
+        """As `_conditional_at`, for a single warp and heights y (R,): (R, w + 1)."""
+        knots: NDArray[np.float64] = self._conditional.detach()[0].double().numpy()
+        h = len(knots)
+        row = (y.double().numpy() * h - 0.5).clip(0, h - 1)
+        above = row.astype(np.int64).clip(0, max(0, h - 2))
+        mixed = np.diff(knots, axis=0, append=knots[-1:]).take(above, 0)
+        mixed *= (row - above)[:, None]
+        mixed += knots.take(above, 0)
+        return mixed
+
+    def raster_bounds(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        # v rises with y alone, u with x; along y, u is linear between the centres of the density's rows.
+        inside = breaks(y, self._conditional.shape[1], 0.5)
+        v, u = self.raster_to_sample(inside.flatten(), x)
+        v, u = v.reshape(*inside.shape, 1), u.reshape(*inside.shape, len(x))
+        low, high = u.amin(1), u.amax(1)
+        return (
+            torch.stack([v[:, 0].expand(-1, len(x) - 1), low[:, :-1]], -1),
+            torch.stack([v[:, -1].expand(-1, len(x) - 1), high[:, 1:]], -1),
+        )
 
     def _conditional_at(self, y: Tensor) -> Tensor:
         """Knots of F_x|y at heights y (N, R): (N, R, w + 1)."""
@@ -78,6 +120,31 @@ def _knots(mass: Tensor) -> Tensor:
     # Tensor by tensor: division by a number may be done as a product with its rounded reciprocal.
     total = total * mass.shape[-1] / total[..., -1:]
     return torch.cat([torch.zeros_like(total[..., :1]), total], -1)
+
+
+def _cell_of(knots: NDArray[np.float64], row: NDArray[np.int64], a: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Cells of rows of knots (R, n + 1), in cell units, that hold values a (P,) of rows row (P,).
+
+    The knots are counted by whole numbers first: few values then have more than one knot left to compare with.
+    """
+    rows, n = knots.shape[0], knots.shape[1] - 1
+    below = knots[:, 1:-1].astype(np.int64).clip(0, n - 1)
+    below += np.arange(1, rows * (n + 1), n + 1)[:, None]
+    passed: NDArray[np.int64] = np.bincount(below.reshape(-1), minlength=rows * (n + 1)).reshape(rows, n + 1).cumsum(1)
+    at = a.astype(np.int64).clip(0, n - 1) + row * (n + 1)
+    cell: NDArray[np.int64] = passed.take(at)
+    last = passed.take(at + 1)
+    rest = np.flatnonzero(cell < last)
+    low, high, first, value = cell[rest], last[rest], row[rest] * (n + 1) + 1, a[rest]
+    while len(rest):
+        middle = (low + high) >> 1
+        beyond = knots.take(first + middle) <= value
+        low = low + (middle + 1 - low) * beyond
+        high = middle + (high - middle) * beyond
+        cell[rest] = low
+        more = np.flatnonzero(low < high)
+        rest, low, high, first, value = rest[more], low[more], high[more], first[more], value[more]
+    return cell
 
 
 # Both directions add a displacement to their argument. Under a uniform density the knots are whole numbers,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .coordinates import pixel_centres, pixel_edges
 
 __all__ = ["UniformWarp", "Warp"]
+
+# Longest side, as a part of the image's, of the pieces whose corners bound a block.
+_PIECE = 1 / 256
 
 
 class Warp(ABC):
@@ -24,6 +29,8 @@ class Warp(ABC):
     batch: int
     dtype: torch.dtype
     device: torch.device
+    # Whether every row of the image lies in one row of sampled space; `row_to_image` is there only if so.
+    rowwise = False
 
     @abstractmethod
     def lattice_to_image(self, v: Tensor, u: Tensor) -> Tensor:
@@ -74,6 +81,57 @@ class Warp(ABC):
         points = self.lattice_to_sample(y[None], x.expand(1, len(y), -1))[0].float()
         return points[..., 0], points[..., 1]
 
+    def places_to_sample(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `raster_to_sample`, for heights and places that broadcast to any shape (...), as v and u do in turn.
+
+        A warp that looks rasters up in some way of its own does so here as well.
+        """
+        found = self.to_sample(torch.stack(torch.broadcast_tensors(y, x), -1)[None])[0].float()
+        return found[..., 0], found[..., 1]
+
+    def row_to_image(self, y: Tensor, row: Tensor, u: Tensor) -> Tensor:
+        """Where along rows of the image places of sampled space lie; a single warp that is `rowwise` only.
+
+        Parameters
+        ----------
+        y : Tensor
+            (R,) heights of the rows in [0, 1].
+        row, u : Tensor
+            (P,): the row of each point, and its u in [0, 1], float64.
+
+        Returns
+        -------
+        Tensor
+            x, (P,) float64 in [0, 1]; along a row it never falls where u rises.
+        """
+        raise NotImplementedError(f"{type(self).__name__} bends rows.")
+
+    def raster_bounds(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Boxes in sampled space that hold blocks of the image as `raster_to_sample` maps them; a single warp only.
+
+        Here the extremes over the corners of small pieces of each block, and a margin: right for maps that are nearly
+        monotone along the sides of a piece. Warps that know their extremes say so themselves.
+
+        Parameters
+        ----------
+        y, x : Tensor
+            (R + 1,) and (C + 1,), rising, in [0, 1]: block (r, c) spans y[r] to y[r + 1] and x[c] to x[c + 1].
+
+        Returns
+        -------
+        low, high : Tensor
+            float32, (v, u) in the last axis, broadcasting to (R, C, 2).
+        """
+        rows, columns = (_pieces(edges) for edges in (y, x))
+        v, u = self.raster_to_sample(_between(y, rows), _between(x, columns))
+        corners = torch.stack(torch.broadcast_tensors(v, u))[None]
+        low = -F.max_pool2d(-corners, 2, 1)
+        high = F.max_pool2d(corners, 2, 1)
+        margin = (high - low) / 2
+        low = -F.max_pool2d(margin - low, (rows, columns))
+        high = F.max_pool2d(high + margin, (rows, columns))
+        return low[0].movedim(0, -1), high[0].movedim(0, -1)
+
     def footprint(self, h: int, w: int) -> Tensor:
         """Part of the image that each point of an h x w sampled image stands for.
 
@@ -103,8 +161,33 @@ class Warp(ABC):
         return torch.cat(parts, 1).reshape(shape) if parts else flat.reshape(shape)
 
 
+def breaks(edges: Tensor, n: int, offset: float = 0.0) -> Tensor:
+    """Places (R, m) where a map bends within blocks between edges (R + 1,), both ends included; some are repeated.
+
+    It bends at (k + offset) / n for whole k.
+    """
+    first = (edges[:-1, None] * n - offset).ceil()
+    most = int((edges.diff() * n).max().floor()) + 1
+    inner = (first + torch.arange(most, dtype=edges.dtype, device=edges.device) + offset) / n
+    return torch.cat([edges[:-1, None], inner.clamp(edges[:-1, None], edges[1:, None]), edges[1:, None]], 1)
+
+
+def _pieces(edges: Tensor) -> int:
+    """How many pieces blocks are cut into, so that none is longer than `_PIECE`."""
+    return max(1, math.ceil(float(edges.diff().max()) / _PIECE))
+
+
+def _between(edges: Tensor, pieces: int) -> Tensor:
+    """Edges (n + 1,) of blocks, to edges (n * pieces + 1,) of their pieces."""
+    share = torch.arange(pieces, dtype=edges.dtype, device=edges.device) / pieces
+    inner = edges[:-1, None] + edges.diff()[:, None] * share
+    return torch.cat([inner.flatten(), edges[-1:]])
+
+
 class UniformWarp(Warp):
     """The identity: uniform sampling."""
+
+    rowwise = True
 
     def __init__(
         self,
@@ -123,3 +206,10 @@ class UniformWarp(Warp):
 
     def raster_to_sample(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         return y[:, None].float(), x[None].float()
+
+    def row_to_image(self, y: Tensor, row: Tensor, u: Tensor) -> Tensor:
+        return u
+
+    def raster_bounds(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        corners = torch.stack(torch.meshgrid(y.float(), x.float(), indexing="ij"), -1)
+        return corners[:-1, :-1], corners[1:, 1:]

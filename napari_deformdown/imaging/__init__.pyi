@@ -2,6 +2,8 @@ from .errors import Cancelled as Cancelled
 from .errors import ImageError as ImageError
 from .level import Level as Level
 from .pyramid import Pyramid as Pyramid
+from .pyramid_cache import cache_size as cache_size
+from .pyramid_cache import clear_cache as clear_cache
 from .readers import SUFFIXES as SUFFIXES
 from .readers import open_image as open_image
 from .sampling import Reading as Reading

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,12 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from .building import coarser_levels
+from .axes import View, channel_indices
+from .completing import complete_levels
 from .errors import ImageError
-from .level import Level
+from .level import Level, value_range
 from .progress import Progress
+from .sharing import Lease
 
 __all__ = ["Pyramid"]
+
+# Opens another plane of the same stack: plane(at, progress).
+OpenPlane = Callable[[Mapping[str, int], Progress | None], "Pyramid"]
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,24 @@ class Pyramid:
         The file, if there is one.
     pixel_size : (float, float), optional
         Height and width of a full-resolution pixel in micrometres.
+    channel_names : tuple of str
+        Name of each channel, or empty.
+    stack : mapping
+        Lengths of the axes beside rows, columns and channels, such as {"T": 10}; only those longer than one.
+    at : mapping
+        Where along these axes the plane lies.
     """
 
     levels: tuple[Level, ...]
     name: str = "image"
     path: Path | None = None
     pixel_size: tuple[float, float] | None = None
-    _close: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    channel_names: tuple[str, ...] = ()
+    stack: Mapping[str, int] = field(default_factory=dict)
+    at: Mapping[str, int] = field(default_factory=dict)
+    _range: tuple[float, float] | None = field(default=None, repr=False)
+    _leases: tuple[Lease, ...] = field(default=(), repr=False, compare=False)
+    _open_plane: OpenPlane | None = field(default=None, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -58,14 +74,86 @@ class Pyramid:
         """Type of the values as stored."""
         return self.levels[0].dtype
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Values that stand for 0 and 1: as the file says, else by the type, see `level.value_range`."""
+        return self._range or value_range(self.dtype)
+
+    def with_range(self, low: float, high: float) -> Pyramid:
+        """The same image with other values standing for 0 and 1; it shares the open file.
+
+        Raises
+        ------
+        ImageError
+            If `low` is not below `high`.
+        """
+        _check_range((low, high))
+        return self._sibling(lambda other: other.with_range(low, high), _range=(float(low), float(high)))
+
+    def with_channels(self, channels: Sequence[int | str]) -> Pyramid:
+        """The same image with some of its channels, by position or by name, in that order; it shares the open file.
+
+        Raises
+        ------
+        ImageError
+            If a channel is not there.
+        """
+        chosen = channel_indices(channels, self.channels, self.channel_names, self._called)
+        if chosen == tuple(range(self.channels)):
+            return self._sibling(lambda other: other)
+
+        def view(level: Level) -> Level:
+            return replace(level, array=View(level.array, level.axes, level.axes, channels=chosen))
+
+        return self._sibling(
+            lambda other: other.with_channels(chosen),
+            levels=tuple(view(level) for level in self.levels),
+            channel_names=tuple(self.channel_names[c] for c in chosen) if self.channel_names else (),
+        )
+
+    def plane(self, progress: Progress | None = None, **at: int) -> Pyramid:
+        """Another plane of the same stack, such as plane(T=5); axes that are not named stay where they are.
+
+        The open file is shared: it closes when all its planes were closed.
+
+        Raises
+        ------
+        ImageError
+            If the stack has no such plane.
+        """
+        if self._open_plane is None:
+            raise ImageError(f"{self._called} is a single plane: there is no {', '.join(at) or 'other one'} to choose.")
+        return self._open_plane({**self.at, **at}, progress)
+
+    @property
+    def _called(self) -> str:
+        return self.path.name if self.path is not None else f"The image {self.name}"
+
+    def _sibling(self, change: Callable[[Pyramid], Pyramid], **changes: Any) -> Pyramid:
+        """The same image otherwise looked at; its other planes are changed alike."""
+        open_plane = self._open_plane
+
+        def changed(at: Mapping[str, int], progress: Progress | None) -> Pyramid:
+            assert open_plane is not None
+            with open_plane(at, progress) as other:
+                return change(other)._sibling(lambda same: same)
+
+        if open_plane is not None:
+            changes["_open_plane"] = changed
+        return replace(self, _leases=tuple(lease.again() for lease in self._leases), **changes)
+
     @classmethod
     def from_array(
         cls,
         array: Any,
         *,
         axes: str | None = None,
+        at: Mapping[str, int] | None = None,
+        channels: Sequence[int | str] | None = None,
+        value_range: tuple[float, float] | None = None,
         name: str = "image",
         pixel_size: tuple[float, float] | None = None,
+        channel_names: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> Pyramid:
         """A pyramid over an array, or over a list of arrays that are its levels already.
@@ -73,14 +161,23 @@ class Pyramid:
         Parameters
         ----------
         array : array-like or sequence of array-likes
-            (H, W), (H, W, C) or (C, H, W); a list is taken as levels, finest first.
+            (H, W), (H, W, C) or (C, H, W), or with more axes that `axes` names; a list is taken as levels, finest
+            first. Several threads slice it at once.
         axes : str, optional
-            "YX", "YXS" or "SYX". Without it, a third axis holds channels where it has 3 or 4 entries: the last axis if
-            that fits, else the first.
+            One letter for each axis: Y and X, C or S for channels, others such as T and Z. Without it, a third axis
+            holds channels where it has 3 or 4 entries: the last axis if that fits, else the first.
+        at : mapping, optional
+            Which plane of a stack, such as {"T": 3, "Z": 0}; needed for axes other than rows, columns and channels.
+        channels : sequence of int or str, optional
+            Channels by position or by name, in that order; all without it.
+        value_range : (float, float), optional
+            Values that stand for 0 and 1; by the type without it.
         name : str
             For titles and records.
         pixel_size : (float, float), optional
             Height and width of a full-resolution pixel in micrometres.
+        channel_names : sequence of str
+            Name of each channel in the array.
         progress : callable, optional
             Called with (rows done, rows in all) while missing levels are made; may raise `Cancelled`.
 
@@ -89,18 +186,29 @@ class Pyramid:
         ImageError
             If the array is no image, is empty, or its axes are not clear.
         """
-        arrays = list(array) if isinstance(array, (list, tuple)) else [array]
-        if not arrays:
-            raise ImageError("The image has no pixels.")
-        if not all(hasattr(a, "shape") and hasattr(a, "dtype") for a in arrays):
-            raise ImageError(f"An image is a file or an array, not {type(arrays[0]).__name__}.")
-        axes = axes or _guess_axes(arrays[0].shape)
-        levels = [Level(a, axes) for a in arrays]
-        return cls.from_levels(levels, name=name, pixel_size=pixel_size, progress=progress)
+        from .stack import Stack
+
+        stack = Stack.from_arrays(
+            array, axes=axes, name=name, pixel_size=pixel_size, channel_names=channel_names, value_range=value_range
+        )
+        return stack.plane(at, channels, progress)
 
     @classmethod
-    def from_levels(cls, levels: Sequence[Level], *, progress: Progress | None = None, **rest: Any) -> Pyramid:
-        """A pyramid over given levels: their scales are derived, missing coarse levels are made in memory."""
+    def from_levels(
+        cls,
+        levels: Sequence[Level],
+        *,
+        identity: Callable[[], str] | None = None,
+        value_range: tuple[float, float] | None = None,
+        leases: Sequence[Lease] = (),
+        progress: Progress | None = None,
+        **rest: Any,
+    ) -> Pyramid:
+        """A pyramid over given levels: their scales are derived, missing coarse levels are made.
+
+        `identity` tells the file that the levels come from, so that what is made can be kept; `leases` are released
+        when the pyramid is closed.
+        """
         full = levels[0]
         if not all(all(level.shape) and level.channels for level in levels):
             raise ImageError("The image has no pixels.")
@@ -108,16 +216,19 @@ class Pyramid:
             raise ImageError("The levels of the image differ in their channels or their type.")
         if full.dtype.kind not in "uifb":
             raise ImageError(f"Images of type {full.dtype} are not supported; convert to numbers.")
+        if value_range is not None:
+            _check_range(value_range)
         scaled = [replace(v, scale=_scale(full.shape, v.shape)) for v in levels]
         if any(math.prod(a.scale) >= math.prod(b.scale) for a, b in pairwise(scaled)):
             raise ImageError("The levels of the image do not get coarser one after the other.")
-        scaled.extend(coarser_levels(scaled[-1], progress))
-        return cls(tuple(scaled), **rest)
+        scaled, made = complete_levels(scaled, identity, progress)
+        held = (*leases, made) if made is not None else tuple(leases)
+        return cls(tuple(scaled), _range=value_range, _leases=held, **rest)
 
     def close(self) -> None:
-        """Release the file, if there is one."""
-        if self._close is not None:
-            self._close()
+        """Release the file, if there is one; it closes when no other plane of it is open."""
+        for lease in self._leases:
+            lease.release()
 
     def __enter__(self) -> Pyramid:
         return self
@@ -126,17 +237,9 @@ class Pyramid:
         self.close()
 
 
-def _guess_axes(shape: tuple[int, ...]) -> str:
-    if len(shape) == 2:
-        return "YX"
-    if len(shape) == 3 and shape[-1] in (1, 3, 4):
-        return "YXS"
-    if len(shape) == 3 and shape[0] in (1, 3, 4):
-        return "SYX"
-    raise ImageError(
-        f"It is not clear which axes an array of shape {tuple(shape)} has. Give (rows, columns), "
-        "(rows, columns, channels) or (channels, rows, columns), and name them with axes='YXS' or 'SYX'."
-    )
+def _check_range(bounds: tuple[float, float]) -> None:
+    if not (np.isfinite(bounds).all() and bounds[0] < bounds[1]):
+        raise ImageError(f"A value range is two numbers, the lower one first, not {tuple(bounds)}.")
 
 
 def _scale(full: tuple[int, int], shape: tuple[int, int]) -> tuple[float, float]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geometry import UniformWarp, Warp
 from .blending import blend_levels
-from .level import Level, value_range
+from .planning import Plan
 from .progress import Progress
 from .pyramid import Pyramid
+from .streaming import workers
 
 __all__ = ["Reading", "overview", "sample"]
 
 SUPERSAMPLE = 2
+
+_Job = TypeVar("_Job")
 
 
 @dataclass
@@ -45,7 +52,8 @@ def sample(
 
     Each sampling point averages `supersample` x `supersample` reads, spread over its own cell by the warp itself; each
     read is taken from the two pyramid levels whose pixels are as large as the part of the cell that it stands for,
-    and blended. Each chunk that holds such reads is read once.
+    and blended. Each chunk that holds such reads is read once, by a few threads; the result does not depend on their
+    order. What is not finite counts as the low end of the image's range.
 
     Parameters
     ----------
@@ -63,9 +71,15 @@ def sample(
     Returns
     -------
     image : Tensor
-        (1, C, h, w) float32; integer types are scaled to [0, 1], floats stay as they are.
+        (1, C, h, w) float32, scaled so that `pyramid.value_range` is [0, 1]: integers by their type unless the file
+        says otherwise, floats as they are.
     reading : Reading
         What was read for it.
+
+    Raises
+    ------
+    ImageError
+        If the image cannot be read.
     """
     if warp.batch != 1:
         raise ValueError(f"One image takes a single warp, not a batch of {warp.batch}.")
@@ -76,23 +90,24 @@ def sample(
     scales = [float(np.sqrt(level.scale[0] * level.scale[1])) for level in pyramid.levels]
     weights = blend_levels(torch.from_numpy(side), scales).numpy()
 
+    low, high = pyramid.value_range
     plans = [
-        _Plan(index, level, points, pyramid.shape, weights[index])
+        Plan(index, level, points, pyramid.shape, weights[index], low)
         for index, level in enumerate(pyramid.levels)
         if weights[index].any()
     ]
-    total = sum(len(plan.chunks) for plan in plans)
-    values = np.zeros((points.shape[0] * points.shape[1], pyramid.channels), np.float32)
+    jobs = [(plan, chunk) for plan in plans for chunk in plan.chunks]
     reading = Reading()
-    for plan in plans:
-        for chunk in plan.chunks:
-            reading.bytes += plan.serve(chunk)
+    with closing(_in_threads(_serve, jobs)) as sizes:
+        for (plan, _), size in zip(jobs, sizes, strict=True):
+            reading.bytes += size
             reading.chunks += 1
             reading.levels[plan.index] = reading.levels.get(plan.index, 0) + 1
             if progress is not None:
-                progress(reading.chunks, total)
-        values[plan.points] += plan.blended()
-    low, high = value_range(pyramid.dtype)
+                progress(reading.chunks, len(jobs))
+    values = np.zeros((points.shape[0] * points.shape[1], pyramid.channels), np.float32)
+    for plan in plans:
+        plan.add_to(values)
     values = (values - low) / (high - low)
     image = values.reshape(h, supersample, w, supersample, -1).mean((1, 3))
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None], reading
@@ -103,54 +118,27 @@ def overview(pyramid: Pyramid, size: tuple[int, int]) -> tuple[Tensor, Reading]:
     return sample(pyramid, UniformWarp(), size)
 
 
-class _Plan:
-    """Bilinear reads of one level, sorted by the chunks that they need."""
+def _serve(job: tuple[Plan, tuple[int, int, int]]) -> int:
+    return job[0].serve(job[1])
 
-    def __init__(
-        self,
-        index: int,
-        level: Level,
-        points: NDArray[np.float64],
-        full: tuple[int, int],
-        weight: NDArray[np.float64],
-    ) -> None:
-        self.index, self.level = index, level
-        (rows, columns), (chunk_y, chunk_x) = level.shape, level.chunk
-        self._per_row = -(-columns // chunk_x)
-        which = np.flatnonzero(weight)
-        y = points[..., 0].ravel()[which] * full[0] / level.scale[0] - 0.5
-        x = points[..., 1].ravel()[which] * full[1] / level.scale[1] - 0.5
-        y0, x0 = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
-        wy, wx, share = y - y0, x - x0, weight.ravel()[which]
 
-        corners = []
-        for dy, along_y in ((0, 1 - wy), (1, wy)):
-            for dx, along_x in ((0, 1 - wx), (1, wx)):
-                row = np.clip(y0 + dy, 0, rows - 1)
-                column = np.clip(x0 + dx, 0, columns - 1)
-                corners.append((row, column, share * along_y * along_x))
-        self.points = which
-        self._row, self._column, self._weight = (np.concatenate(part) for part in zip(*corners, strict=True))
-        self._read = np.empty((len(self._row), level.channels), np.float32)
-        chunk = self._row // chunk_y * self._per_row + self._column // chunk_x
-        order = np.argsort(chunk, kind="stable")
-        self._order = order
-        ids, starts = np.unique(chunk[order], return_index=True)
-        ends = np.append(starts[1:], len(order))
-        self.chunks = list(zip(ids.tolist(), starts.tolist(), ends.tolist(), strict=True))
+def _in_threads(work: Callable[[_Job], int], jobs: Sequence[_Job]) -> Generator[int, None, None]:
+    """Results in the order of the jobs, a few jobs ahead: what decoded chunks take in memory stays bounded.
 
-    def serve(self, chunk: tuple[int, int, int]) -> int:
-        """Read one chunk and keep what the reads need of it; returns the bytes read."""
-        number, start, end = chunk
-        (rows, columns), (chunk_y, chunk_x) = self.level.shape, self.level.chunk
-        top, left = number // self._per_row * chunk_y, number % self._per_row * chunk_x
-        pixels = self.level.read(top, min(top + chunk_y, rows), left, min(left + chunk_x, columns))
-        mine = self._order[start:end]
-        self._read[mine] = pixels[self._row[mine] - top, self._column[mine] - left]
-        return pixels.nbytes
-
-    def blended(self) -> NDArray[np.float32]:
-        """Each read's four pixels, weighted and summed: (reads, C)."""
-        weighted = self._read * self._weight.astype(np.float32)[:, None]
-        total: NDArray[np.float32] = weighted.reshape(4, -1, weighted.shape[1]).sum(0)
-        return total
+    Chunks decode outside Python's lock, so threads share the work. Closing the iterator drops what has not begun.
+    """
+    if len(jobs) < 2:
+        yield from map(work, jobs)
+        return
+    count = workers()
+    pool = ThreadPoolExecutor(count)
+    running: deque[Future[int]] = deque()
+    try:
+        for job in jobs:
+            if len(running) == 2 * count:
+                yield running.popleft().result()
+            running.append(pool.submit(work, job))
+        while running:
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -8,6 +8,8 @@ from .inference import STAGES as STAGES
 from .inference import segment as segment
 from .model import DeformedSegmenter as DeformedSegmenter
 from .model import pick_device as pick_device
+from .runs import Runs as Runs
+from .segmentation import ConfidenceLevel as ConfidenceLevel
 from .segmentation import LabelLevel as LabelLevel
 from .segmentation import Segmentation as Segmentation
 from .store import load_model as load_model

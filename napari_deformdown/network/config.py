@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -42,6 +43,12 @@ class ModelConfig:
         The classes in the order of their ids.
     channels : int
         Channels of the image.
+    channel_names : tuple of str
+        Names of the channels that it was trained on, in their order; empty: they are known by position alone.
+    channel_indices : tuple of int
+        Positions of these channels in the image, for images whose channels have no names; empty: all of them.
+    value_range : (float, float), optional
+        Values of the image that stand for 0 and 1; without it the image's own, see `Pyramid.value_range`.
     mean, std : tuple of float
         Per channel, for values scaled to [0, 1].
     overview_points : int
@@ -67,6 +74,9 @@ class ModelConfig:
     name: str
     classes: tuple[LabelClass, ...]
     channels: int = 3
+    channel_names: tuple[str, ...] = ()
+    channel_indices: tuple[int, ...] = ()
+    value_range: tuple[float, float] | None = None
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.25, 0.25, 0.25)
     overview_points: int = 8192
@@ -89,6 +99,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         self._check_types()
+        self._check_channels()
         if not 1 < len(self.classes) <= 255:
             raise ModelError(f"A model has 2 to 255 classes, not {len(self.classes)}.")
         if min(self.std) <= 0:
@@ -127,6 +138,22 @@ class ModelConfig:
         scale = self.segmenter.get("input_scale", 1)
         if not isinstance(scale, int) or scale < 1:
             raise ModelError(f"input_scale is a whole number from 1, not {scale!r}.")
+
+    def _check_channels(self) -> None:
+        for key, kind in (("channel_names", str), ("channel_indices", int)):
+            value = getattr(self, key)
+            right = isinstance(value, tuple) and all(isinstance(v, kind) and not isinstance(v, bool) for v in value)
+            if not right or len(value) not in (0, self.channels) or len(set(value)) != len(value):
+                raise ModelError(f"{key} is empty or names each of the {self.channels} channels once, not {value!r}.")
+        if self.channel_indices and min(self.channel_indices) < 0:
+            raise ModelError(f"channel_indices count from 0, not {self.channel_indices}.")
+        if self.value_range is not None:
+            bounds = self.value_range
+            numbers = (
+                isinstance(bounds, tuple) and len(bounds) == 2 and all(isinstance(v, (int, float)) for v in bounds)
+            )
+            if not numbers or not (all(map(math.isfinite, bounds)) and bounds[0] < bounds[1]):
+                raise ModelError(f"value_range is two numbers, the lower one first, not {bounds!r}.")
 
     def overview_size(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of the overview of an image of a given shape: `overview_points` at its aspect."""

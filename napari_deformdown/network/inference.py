@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from ..imaging import ImageError, Pyramid, Reading, open_image, overview, sample
-from .config import METHODS, ModelError
+from .config import METHODS, ModelConfig, ModelError
 from .model import DeformedSegmenter
 from .segmentation import Segmentation
 
-__all__ = ["STAGES", "check_image", "segment"]
+__all__ = ["STAGES", "image_for_model", "segment"]
 
 STAGES = ("overview", "density", "sampling", "network")
 StageProgress = Callable[[str, int, int], None]
@@ -61,13 +61,11 @@ def segment(
     if not isinstance(image, Pyramid):
         with open_image(image) as pyramid:
             return segment(pyramid, model, budget, method, uniform_fraction=uniform_fraction, progress=progress)
-    pyramid = image
     budget = budget or model.config.budget
     if min(budget) < 8:
         raise ModelError(f"A budget has at least 8 x 8 points, not {budget[0]} x {budget[1]}.")
     if method not in METHODS:
         raise ModelError(f"There is no method {method!r}. Choose one of: {', '.join(METHODS)}.")
-    pyramid_channels = check_image(pyramid, model)
     model.eval()
     seconds: dict[str, float] = {}
 
@@ -82,23 +80,21 @@ def segment(
         yield
         seconds[stage] = time.perf_counter() - start
 
-    size = model.config.overview_size(pyramid.shape)
+    size = model.config.overview_size(image.shape)
     reading = Reading()
     overview_points = 0
-    with torch.inference_mode():
+    with image_for_model(image, model.config) as pyramid, torch.inference_mode():
         # Uniform sampling needs no overview: its cost is that of its points alone.
         if method == "uniform":
-            seen = torch.zeros(1, pyramid_channels, *size)
+            seen = torch.zeros(1, pyramid.channels, *size)
         else:
             with timed("overview"):
                 seen, reading = overview(pyramid, size)
-                seen = seen[:, :pyramid_channels]
                 overview_points = size[0] * size[1]
         with timed("density"):
             warp, density = model.warp(seen, method, uniform_fraction)
         with timed("sampling"):
             sampled, read = sample(pyramid, warp, budget, progress=lambda done, total: report("sampling", done, total))
-            sampled = sampled[:, :pyramid_channels]
         with timed("network"):
             logits = model(sampled.to(model.device))
             probabilities = torch.softmax(logits.float(), 1)[0].cpu()
@@ -106,31 +102,60 @@ def segment(
     return Segmentation(
         probabilities=probabilities,
         warp=warp,
-        shape=pyramid.shape,
+        shape=image.shape,
         classes=model.config.classes,
         method=method,
         density=density[0].float(),
         sampled=sampled[0],
-        pixel_size=pyramid.pixel_size,
+        pixel_size=image.pixel_size,
         seconds=seconds,
         reading=reading + read,
         overview_points=overview_points,
-        record={"image": pyramid.name, "model": model.config.name},
+        record={"image": image.name, "model": model.config.name, **({"at": dict(image.at)} if image.at else {})},
     )
 
 
-def check_image(pyramid: Pyramid, model: DeformedSegmenter) -> int:
-    """Number of the image's channels that the model uses; an alpha channel is left out.
+def image_for_model(pyramid: Pyramid, config: ModelConfig) -> Pyramid:
+    """The image as a model reads it: its channels in the model's order, scaled by the model's range.
+
+    Channels are found by the names that the model knows, else at the positions that it knows; else there must be as
+    many as it was trained on. An alpha channel, which is a last one without a name, is left out.
+
+    Returns
+    -------
+    Pyramid
+        It shares the open file and is to be closed as well.
 
     Raises
     ------
     ImageError
         If the channels do not fit.
     """
-    has, wants = pyramid.channels, model.config.channels
-    if has == wants or (has, wants) in ((4, 3), (2, 1)):
-        return wants
+    found = pyramid.with_channels(_channels_for(pyramid, config))
+    if config.value_range is None:
+        return found
+    with found:
+        return found.with_range(*config.value_range)
+
+
+def _channels_for(pyramid: Pyramid, config: ModelConfig) -> Sequence[int | str]:
+    has, wants, names = pyramid.channels, config.channels, pyramid.channel_names
+    if config.channel_names and names:
+        missing = [name for name in config.channel_names if name not in names]
+        if not missing:
+            return config.channel_names
+        raise ImageError(
+            f"The image {pyramid.name} has the channels {', '.join(names)}, but the model {config.name} was trained on "
+            f"{', '.join(config.channel_names)}. Choose another image or another model."
+        )
+    if config.channel_indices and max(config.channel_indices) < has:
+        return config.channel_indices
+    # With positions beyond the image but as many channels, somebody has chosen them before.
+    alpha = (has, wants) in ((4, 3), (2, 1)) and not names and not config.channel_indices
+    if has == wants or alpha:
+        return range(wants)
+    asked = f" at the positions {', '.join(map(str, config.channel_indices))}" if config.channel_indices else ""
     raise ImageError(
-        f"The image {pyramid.name} has {has} channel{'s' * (has != 1)}, but the model {model.config.name} "
-        f"was trained on {wants}. Choose another image or another model."
+        f"The image {pyramid.name} has {has} channel{'s' * (has != 1)}, but the model {config.name} "
+        f"was trained on {wants}{asked}. Choose its channels, another image or another model."
     )

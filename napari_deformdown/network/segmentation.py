@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,13 +17,16 @@ from torch import Tensor
 from ..geometry import Warp
 from ..imaging import Reading, write_mask
 from ..imaging.progress import Progress
+from .confidence import ConfidenceKind
 from .config import LabelClass
-from .labelling import Labeller
+from .levels import LazyLevel
+from .painting import Painter
+from .raster import Axis
+from .runs import Runs
 
-__all__ = ["LabelLevel", "Segmentation"]
+__all__ = ["ConfidenceLevel", "LabelLevel", "Segmentation"]
 
-# Pixels labelled at a time: keeps memory flat for any region.
-_BLOCK = 1 << 18
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,12 @@ class Segmentation:
         """Rows and columns of a level: level k has pixels of 2^k x 2^k full-resolution pixels."""
         return -(-self.shape[0] >> level), -(-self.shape[1] >> level)
 
-    def labels(self, level: int = 0, region: tuple[int, int, int, int] | None = None) -> NDArray[np.uint8]:
+    def labels(
+        self,
+        level: int = 0,
+        region: tuple[int, int, int, int] | None = None,
+        threads: int | None = None,
+    ) -> NDArray[np.uint8]:
         """Class ids of a region, computed now.
 
         Parameters
@@ -103,6 +111,8 @@ class Segmentation:
             0 is full resolution; each further level halves it.
         region : (int, int, int, int), optional
             y0, y1, x0, x1 in pixels of that level; the whole level without it.
+        threads : int, optional
+            At most so many, as torch uses without it. It changes the time, never the labels.
 
         Returns
         -------
@@ -114,90 +124,138 @@ class Segmentation:
         ValueError
             If the region leaves the image.
         """
-        rows, columns = self.level_shape(level)
-        y0, y1, x0, x1 = region or (0, rows, 0, columns)
-        if not (0 <= y0 <= y1 <= rows and 0 <= x0 <= x1 <= columns):
-            raise ValueError(f"The region {region} leaves the {rows} x {columns} pixels of level {level}.")
-        return self._labels_at(range(y0, y1), range(x0, x1), level)
+        return self._paint(partial(self._painter.labels, threads=threads), *self._ranges(level, region), level)
+
+    def runs(self, level: int = 0, region: tuple[int, int, int, int] | None = None) -> Runs:
+        """The labels of a region as a run-length code: the fewest runs there are, without any pixel where that pays.
+
+        Parameters and errors as in `labels`.
+        """
+        rows, columns = self._ranges(level, region)
+        return self._painter.runs(Axis(self.shape[0], level, rows), Axis(self.shape[1], level, columns))
+
+    def confidence(
+        self,
+        level: int = 0,
+        region: tuple[int, int, int, int] | None = None,
+        kind: ConfidenceKind = "margin",
+        threads: int | None = None,
+    ) -> NDArray[np.float32]:
+        """How sure the result is in a region, from the interpolated probabilities at each pixel's centre.
+
+        Parameters
+        ----------
+        level, region, threads
+            As in `labels`.
+        kind : "margin" or "entropy"
+            The highest probability minus the second highest, or 1 - H / log K with Shannon's entropy H.
+
+        Returns
+        -------
+        ndarray
+            (y1 - y0, x1 - x0) float32 in [0, 1], 1 = certain.
+
+        Raises
+        ------
+        ValueError
+            If the region leaves the image, or the kind is another.
+        """
+        paint = partial(self._painter.confidence, kind=kind, threads=threads)
+        return self._paint(paint, *self._ranges(level, region), level)
 
     def levels(self) -> list[LabelLevel]:
         """The labels as lazy array-likes, finest first."""
         return [LabelLevel(self, k) for k in range(self.level_count)]
 
+    def confidence_levels(self, kind: ConfidenceKind = "margin") -> list[ConfidenceLevel]:
+        """The confidence as lazy array-likes, finest first."""
+        return [ConfidenceLevel(self, k, kind) for k in range(self.level_count)]
+
     def save(self, path: str | Path, *, progress: Progress | None = None) -> None:
         """Write the full-resolution mask as a tiled TIFF; see `imaging.write_mask`."""
         write_mask(
             path,
-            lambda y0, y1, x0, x1: self.labels(0, (y0, y1, x0, x1)),
+            # The writer has threads of its own.
+            lambda y0, y1, x0, x1: self.labels(0, (y0, y1, x0, x1), 1),
             self.shape,
+            constants=self._constants,
             pixel_size=self.pixel_size,
             metadata={
                 "classes": [{"id": i, "name": c.name, "color": c.color} for i, c in enumerate(self.classes)],
-                "method": self.method,
-                "budget": list(self.budget),
-                **self.record,
+                **self._origin,
             },
             progress=progress,
         )
 
-    def _labels_at(self, rows: range, columns: range, level: int) -> NDArray[np.uint8]:
-        """Class ids at rows and columns of a level, in blocks."""
-        out = np.empty((len(rows), len(columns)), np.uint8)
-        if not out.size:
-            return out
-        x = self._centres(columns, level, self.shape[1])
-        step = max(1, _BLOCK // len(columns))
-        for top in range(0, len(rows), step):
-            y = self._centres(rows[top : top + step], level, self.shape[0])
-            out[top : top + step] = self._labeller(*self.warp.raster_to_sample(y, x))
-        return out
+    def save_confidence(
+        self,
+        path: str | Path,
+        *,
+        kind: ConfidenceKind = "margin",
+        progress: Progress | None = None,
+    ) -> None:
+        """Write the full-resolution confidence as a tiled TIFF of uint8, 255 = certain; see `imaging.write_mask`."""
+        write_mask(
+            path,
+            lambda y0, y1, x0, x1: np.rint(255 * self.confidence(0, (y0, y1, x0, x1), kind, 1)).astype(np.uint8),
+            self.shape,
+            pixel_size=self.pixel_size,
+            metadata={"confidence": kind, "certain": 255, **self._origin},
+            progress=progress,
+        )
 
-    def _centres(self, pixels: range, level: int, size: int) -> Tensor:
-        """Centres of level pixels in [0, 1]; a last pixel that sticks out is looked up at the border."""
-        index = torch.arange(pixels.start, pixels.stop, pixels.step, dtype=torch.float64)
-        return ((index + 0.5) * (1 << level) / size).clamp(max=1 - 0.5 / size)
+    @property
+    def _origin(self) -> dict[str, Any]:
+        return {"method": self.method, "budget": list(self.budget), **self.record}
+
+    def _constants(self, rows: Sequence[int], columns: Sequence[int]) -> NDArray[np.int16]:
+        """As `imaging.write_mask` asks for them."""
+        edges = (torch.tensor(e, dtype=torch.float64) / n for e, n in zip((rows, columns), self.shape, strict=True))
+        return self._painter.constants(*edges)
+
+    def _ranges(self, level: int, region: tuple[int, int, int, int] | None) -> tuple[range, range]:
+        rows, columns = self.level_shape(level)
+        y0, y1, x0, x1 = region or (0, rows, 0, columns)
+        if not (0 <= y0 <= y1 <= rows and 0 <= x0 <= x1 <= columns):
+            raise ValueError(f"The region {region} leaves the {rows} x {columns} pixels of level {level}.")
+        return range(y0, y1), range(x0, x1)
+
+    def _paint(
+        self,
+        paint: Callable[[Axis, Axis], NDArray[T]],
+        rows: range,
+        columns: range,
+        level: int,
+    ) -> NDArray[T]:
+        """Paint any rows and columns of a level, falling ranges as well."""
+        rising = [r if r.step > 0 else r[::-1] for r in (rows, columns)]
+        found = paint(*(Axis(n, level, r) for n, r in zip(self.shape, rising, strict=True)))
+        return found[:: 1 if rows.step > 0 else -1, :: 1 if columns.step > 0 else -1]
 
     @cached_property
-    def _labeller(self) -> Labeller:
-        return Labeller(self.probabilities)
+    def _painter(self) -> Painter:
+        return Painter(self.probabilities, self.warp)
 
 
-class LabelLevel:
-    """One level of a `Segmentation` as a read-only array-like: shape, dtype and slicing."""
-
-    ndim = 2
-    dtype = np.dtype(np.uint8)
+class LabelLevel(LazyLevel):
+    """One level of a `Segmentation`'s labels as a read-only array-like."""
 
     def __init__(self, segmentation: Segmentation, level: int) -> None:
-        self._segmentation, self._level = segmentation, level
-        self.shape = segmentation.level_shape(level)
-        self.size = self.shape[0] * self.shape[1]
+        super().__init__(
+            segmentation.level_shape(level),
+            np.uint8,
+            lambda rows, columns: segmentation._paint(segmentation._painter.labels, rows, columns, level),
+        )
 
-    def __len__(self) -> int:
-        return self.shape[0]
 
-    def __getitem__(self, key: Any) -> NDArray[np.uint8] | np.uint8:
-        """numpy's basic indexing with whole numbers, slices and an ellipsis."""
-        parts = list(key) if isinstance(key, tuple) else [key]
-        dots = [i for i, part in enumerate(parts) if part is Ellipsis]
-        if len(dots) > 1 or len(parts) - len(dots) > 2:
-            raise IndexError("A mask has two axes.")
-        at = dots[0] if dots else len(parts)
-        parts[at : at + len(dots)] = [slice(None)] * (2 - (len(parts) - len(dots)))
-        chosen: list[range] = []
-        inner: list[slice | int] = []
-        for part, n in zip(parts, self.shape, strict=True):
-            if isinstance(part, slice):
-                chosen.append(range(*part.indices(n)))
-                inner.append(slice(None))
-            else:
-                number = range(n)[operator.index(part)]
-                chosen.append(range(number, number + 1))
-                inner.append(0)
-        rows, columns = chosen
-        found: NDArray[np.uint8] = self._segmentation._labels_at(rows, columns, self._level)
-        return found[tuple(inner)]
+class ConfidenceLevel(LazyLevel):
+    """One level of a `Segmentation`'s confidence as a read-only array-like."""
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        labels = self._segmentation.labels(self._level)
-        return labels if dtype is None else labels.astype(dtype)
+    def __init__(self, segmentation: Segmentation, level: int, kind: ConfidenceKind) -> None:
+        super().__init__(
+            segmentation.level_shape(level),
+            np.float32,
+            lambda rows, columns: segmentation._paint(
+                partial(segmentation._painter.confidence, kind=kind), rows, columns, level
+            ),
+        )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_deformdown.cli import main, parse_budget
+from napari_deformdown.cli import main, parse_at, parse_budget, parse_channels
 from napari_deformdown.network import list_models, load_model, segment
 from napari_deformdown.samples import blue_marble
 
@@ -105,6 +105,59 @@ def test_bad_input_is_one_sentence_and_code_2(words, sentence, earth_tiff, tmp_p
     assert sentence in error
     assert len(error.strip().splitlines()) == 1
     assert not mask.exists()
+
+
+@pytest.fixture(scope="module")
+def stack_tiff(tmp_path_factory):
+    """An OME-TIFF of two times with the Blue Marble's channels in another order, and one that is black."""
+    path = tmp_path_factory.mktemp("stack") / "stack.ome.tif"
+    image = np.moveaxis(blue_marble.load_image()[400:800, 900:1700], -1, 0)
+    channels = np.stack([image[2], np.zeros_like(image[0]), image[0], image[1]])
+    names = {"axes": "TCYX", "Channel": {"Name": ["blue", "none", "red", "green"]}}
+    tifffile.imwrite(path, np.stack([channels[:, ::-1], channels]), metadata=names, photometric="minisblack")
+    return path
+
+
+@pytest.mark.parametrize("channels", ["red,green,blue", "2,3,0", "2, green,0"])
+def test_a_plane_and_channels_of_a_stack_are_segmented(channels, stack_tiff, tmp_path):
+    words = ["segment", str(stack_tiff), "--model", "earth", "--budget", "32x64", "--json", str(tmp_path / "cost.json")]
+    assert main([*words, "--output", str(tmp_path / "mask.tif"), "--at", "t=1", "--channels", channels]) == 0
+    image = blue_marble.load_image()[400:800, 900:1700]
+    expected = segment(image, load_model("earth"), (32, 64)).labels()
+    assert np.array_equal(tifffile.imread(tmp_path / "mask.tif"), expected)
+    assert json.loads((tmp_path / "cost.json").read_text())["at"] == {"T": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "T (2), C (4), Y (400), X (800). Choose one plane"),
+        (["--at", "T=2"], "2 planes along T"),
+        (["--at", "Z=0"], "no axis Z"),
+        (["--at", "T"], "written like Z=0"),
+        (["--at", "T=0,T=1"], "written like Z=0"),
+        (["--at", "T=-1"], "written like Z=0"),
+        (["--at", "T=0"], "has 4 channels, but the model earth was trained on 3"),
+        (["--at", "T=0", "--channels", "0,9,1"], "no channel 9"),
+        (["--at", "T=0", "--channels", "red,,blue"], "written like 0,2"),
+        (["--at", "T=0", "--channels", "red,green,infrared"], "no channel 'infrared'"),
+        (["--axes", "TYX"], "do not name"),
+    ],
+)
+def test_a_plane_or_channel_that_is_not_there_is_one_sentence_and_code_2(words, sentence, stack_tiff, tmp_path, capsys):
+    fixed = ["segment", str(stack_tiff), "--model", "earth", "--budget", "32x64", "--output", str(tmp_path / "m.tif")]
+    try:
+        code = main([*fixed, *words])
+    except SystemExit as stop:
+        code = stop.code
+    error = capsys.readouterr().err
+    assert code == 2 and sentence in error and len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "m.tif").exists()
+
+
+def test_planes_and_channels_are_parsed():
+    assert parse_at("Z=0,t=13") == {"Z": 0, "T": 13}
+    assert parse_channels("0,DAPI, 2") == [0, "DAPI", 2]
 
 
 @pytest.mark.parametrize("name", ["mask.jpg", "nowhere/mask.tif", "{image}"])

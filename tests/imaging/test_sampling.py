@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_deformdown.geometry import TransportWarp, UniformWarp, Warp
-from napari_deformdown.imaging import Cancelled, Pyramid
+from napari_deformdown.imaging import Cancelled, ImageError, Pyramid
 from napari_deformdown.imaging.blending import blend_levels, read_levels
 from napari_deformdown.imaging.level import Level
 from napari_deformdown.imaging.sampling import overview, sample
@@ -259,3 +259,117 @@ def test_progress_counts_chunks_and_may_cancel() -> None:
 
     with pytest.raises(Cancelled):
         sample(pyramid, UniformWarp(), (150, 150), progress=cancel)
+
+
+# -- values
+
+
+@pytest.mark.parametrize("low, high", [(0, 4095), (100, 300), (-5, 5)])
+def test_the_value_range_of_the_image_becomes_zero_and_one(low, high) -> None:
+    image = np.full((40, 40), low, np.int32)
+    image[20:] = high
+    pyramid = Pyramid.from_array(image, value_range=(low, high))
+    found, _ = sample(pyramid, UniformWarp(), (40, 40))
+    torch.testing.assert_close(found[0, 0, :19], torch.zeros(19, 40))
+    torch.testing.assert_close(found[0, 0, 21:], torch.ones(19, 40))
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("low", [0.0, -2.0])
+def test_no_data_counts_as_the_low_end_and_spreads_nowhere(nothing, low, rng) -> None:
+    image = rng.random((256, 256)).astype(np.float32)
+    image[:, 128:] = nothing
+    pyramid = Pyramid.from_array(image, value_range=(low, 1.0))
+    for budget in ((256, 256), (16, 16)):
+        found, _ = sample(pyramid, UniformWarp(), budget)
+        half = budget[1] // 2
+        assert torch.isfinite(found).all()
+        assert (found[..., half + 1 :] == 0).all()
+    clean = sample(Pyramid.from_array(image[:, :128], value_range=(low, 1.0)), UniformWarp(), (16, 8))[0]
+    torch.testing.assert_close(found[..., :7], clean[..., :7])
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">f4", "int64", "uint64", "float64", "int8"])
+def test_types_of_every_kind_are_sampled_as_their_values(dtype, rng) -> None:
+    values = rng.integers(0, 100, (90, 120))
+    pyramid = Pyramid.from_array(values.astype(dtype), value_range=(0, 100))
+    found, _ = sample(pyramid, bent_warp(), (11, 13))
+    expected, _ = sample(Pyramid.from_array(values.astype(np.float64), value_range=(0, 100)), bent_warp(), (11, 13))
+    # integers round at each halving
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.03)
+
+
+# -- threads
+
+
+def test_threads_change_nothing_and_never_hold_more_than_a_few_chunks(monkeypatch, rng) -> None:
+    import threading
+    import time
+
+    from napari_deformdown.imaging import sampling
+
+    image = rng.integers(0, 255, (1000, 1500)).astype(np.uint8)
+
+    class Slow:
+        shape, dtype, chunks = image.shape, image.dtype, (64, 64)
+        running = most = 0
+        lock = threading.Lock()
+
+        def __getitem__(self, key):
+            with self.lock:
+                Slow.running += 1
+                Slow.most = max(Slow.most, Slow.running)
+            time.sleep(float(np.random.default_rng().random()) / 2000)
+            with self.lock:
+                Slow.running -= 1
+            return image[key]
+
+    monkeypatch.setattr(sampling, "workers", lambda: 4)
+    pyramid = Pyramid.from_array(Slow())
+    warp = bent_warp(4, steep=6)
+    Slow.most = 0
+    found = [sample(pyramid, warp, (300, 450)) for _ in range(3)]
+    assert 1 < Slow.most <= 4
+    monkeypatch.setattr(sampling, "workers", lambda: 1)
+    expected = sample(pyramid, warp, (300, 450))[0]
+    for one, reading in found:
+        assert torch.equal(one, expected) and reading == found[0][1]
+
+
+def test_cancelling_drops_the_reads_that_have_not_begun() -> None:
+    asked: list[int] = []
+
+    class Counted:
+        shape, dtype, chunks = (500, 500), np.dtype(np.uint8), (16, 16)
+
+        def __getitem__(self, key):
+            asked.append(1)
+            return np.zeros((500, 500), np.uint8)[key]
+
+    pyramid = Pyramid.from_array(Counted())
+    asked.clear()
+
+    def cancel(done: int, total: int) -> None:
+        assert total > 500
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        sample(pyramid, UniformWarp(), (300, 300), progress=cancel)
+    assert len(asked) < 50
+
+
+def test_a_chunk_that_cannot_be_read_ends_it_with_a_sentence() -> None:
+    class Torn:
+        shape, dtype, chunks = (500, 700), np.dtype(np.uint8), (64, 64)
+        whole = True
+
+        def __getitem__(self, key):
+            if not self.whole and key[1].start == 320:
+                raise OSError("torn")
+            return np.zeros((500, 700), np.uint8)[key]
+
+    source = Torn()
+    pyramid = Pyramid.from_array(source)
+    source.whole = False
+    with pytest.raises(ImageError, match="columns 320 to 384.*torn"):
+        sample(pyramid, UniformWarp(), (400, 400))

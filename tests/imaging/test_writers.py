@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,67 @@ def test_regions_cover_the_mask_once_and_stay_small(tmp_path) -> None:
 
     write_mask(tmp_path / "m.tif", region, (1300, 9000))
     assert (count == 1).all()
+
+
+def test_tiles_known_to_be_of_one_class_are_written_without_being_computed(tmp_path) -> None:
+    shape = (1300, 2200)
+    known = np.array([[3, 3, -1, 0, 7], [-1, 3, -1, -1, 254], [0, 0, -1, 1, 1]])
+    expected = pattern(0, shape[0], 0, shape[1])
+    whole = known.repeat(512, 0).repeat(512, 1)[: shape[0], : shape[1]]
+    expected = np.where(whole >= 0, whole, expected)
+    asked = np.zeros(shape, np.uint8)
+
+    def region(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        asked[y0:y1, x0:x1] += 1
+        return pattern(y0, y1, x0, x1)
+
+    def constants(rows, columns) -> np.ndarray:
+        assert list(columns) == [0, 512, 1024, 1536, 2048, 2200]
+        assert rows[-1] in (512, 1024, 1300)
+        return known[[y // 512 for y in rows[:-1]]]
+
+    seen: list[int] = []
+    write_mask(tmp_path / "m.tif", region, shape, constants=constants, progress=lambda done, total: seen.append(done))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif"), expected)
+    np.testing.assert_array_equal(asked, whole < 0)
+    assert seen == list(range(1, 16))
+
+
+def test_the_order_of_tiles_is_kept_where_some_take_longer(tmp_path) -> None:
+    def region(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        time.sleep(0.02 * (x0 == 0))
+        return pattern(y0, y1, x0, x1)
+
+    write_mask(tmp_path / "m.tif", region, (2000, 9000))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif"), pattern(0, 2000, 0, 9000))
+
+
+def test_work_runs_ahead_of_the_file_by_a_few_regions_only(tmp_path) -> None:
+    done, ahead = 0, []
+
+    def region(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        ahead.append(y0 // 512 - done)
+        return pattern(y0, y1, x0, x1)
+
+    def progress(tiles: int, total: int) -> None:
+        nonlocal done
+        done = tiles
+        time.sleep(0.002)
+
+    write_mask(tmp_path / "m.tif", region, (60 * 512, 40), progress=progress)
+    assert max(ahead) <= 2 * min(8, os.cpu_count() or 1) + 1
+
+
+def test_a_mask_is_encoded_as_tifffile_itself_would(tmp_path) -> None:
+    image = pattern(0, 1000, 0, 1500)
+    write_mask(tmp_path / "m.tif", pattern, image.shape)
+    options = {"tile": (512, 512), "compression": "adobe_deflate", "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "t.tif", image, **options)
+    sizes = []
+    for name in ("m.tif", "t.tif"):
+        with tifffile.TiffFile(tmp_path / name) as tiff:
+            sizes.append(tiff.pages.first.databytecounts)
+    assert sizes[0] == sizes[1]
 
 
 def test_the_pixel_size_survives(tmp_path) -> None:

@@ -121,6 +121,59 @@ def test_a_grey_model_takes_grey_images_with_and_without_alpha(make_tiny_model, 
     torch.testing.assert_close(grey.sampled, alpha.sampled)
 
 
+def channel_stack(image: np.ndarray, names: tuple[str, ...] = ()) -> Pyramid:
+    """Red, blue and green with two channels between that no model here wants, and perhaps names."""
+    five = np.stack([image[..., 0], 255 - image[..., 0], image[..., 2], 0 * image[..., 0], image[..., 1]])
+    return Pyramid.from_array(five, axes="CYX", channel_names=names, name="five")
+
+
+def test_channels_are_found_by_their_names_in_the_models_order(make_tiny_model, image) -> None:
+    model = make_tiny_model(channel_names=("red", "green", "blue"))
+    found = segment(channel_stack(image, ("red", "x", "blue", "y", "green")), model, (17, 23))
+    expected = segment(image, make_tiny_model(), (17, 23))
+    assert torch.equal(found.sampled, expected.sampled) and torch.equal(found.probabilities, expected.probabilities)
+
+
+def test_channels_without_names_are_found_by_their_positions(make_tiny_model, image) -> None:
+    expected = segment(image, make_tiny_model(), (17, 23)).sampled
+    model = make_tiny_model(channel_names=("red", "green", "blue"), channel_indices=(0, 4, 2))
+    assert torch.equal(segment(channel_stack(image), model, (17, 23)).sampled, expected)
+    chosen = channel_stack(image).with_channels([0, 4, 2])
+    assert torch.equal(segment(chosen, model, (17, 23)).sampled, expected), "somebody chose them before"
+    turned = make_tiny_model(channel_indices=(2, 1, 0))
+    assert torch.equal(segment(image[..., ::-1], turned, (17, 23)).sampled, expected)
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "sentence"),
+    [
+        ((), {}, "five has 5 channels, but the model tiny was trained on 3"),
+        ((), {"channel_indices": (0, 4, 7)}, "five has 5 channels, .*trained on 3 at the positions 0, 4, 7"),
+        (
+            ("red", "x", "blue", "y", "lime"),
+            {"channel_names": ("red", "green", "blue")},
+            "five has the channels red, x, blue, y, lime, but the model tiny was trained on red, green, blue",
+        ),
+    ],
+)
+def test_channels_that_do_not_fit_are_a_sentence(make_tiny_model, image, names, options, sentence) -> None:
+    with pytest.raises(ImageError, match=sentence):
+        segment(channel_stack(image, names), make_tiny_model(**options), (8, 8))
+
+
+def test_a_model_brings_its_own_value_range(make_tiny_model, image) -> None:
+    wide = image.astype(np.uint16) * 10
+    found = segment(wide, make_tiny_model(value_range=(0, 2550)), (17, 23))
+    torch.testing.assert_close(found.sampled, segment(image, make_tiny_model(), (17, 23)).sampled, rtol=0, atol=3e-3)
+
+
+def test_the_plane_of_a_stack_is_remembered_in_the_record(tiny_model, image) -> None:
+    stack = np.stack([image[::-1], image])
+    result = segment(Pyramid.from_array(stack, axes="TYXC", at={"T": 1}), tiny_model, (17, 23))
+    assert result.record["at"] == {"T": 1}
+    assert torch.equal(result.sampled, segment(image, tiny_model, (17, 23)).sampled)
+
+
 @pytest.mark.parametrize("budget", [(7, 100), (100, 7), (0, 0), (-8, 9)])
 def test_a_budget_under_eight_is_refused(tiny_model, image, budget) -> None:
     with pytest.raises(ModelError, match="at least 8 x 8"):

@@ -174,6 +174,20 @@ def test_a_description_of_an_impossible_model_is_refused(folder, entries) -> Non
         {"mean": ["a", "b", "c"]},
         {"sampler": ["transport"]},
         {"name": 5},
+        {"channel_names": "DAPI"},
+        {"channel_names": ["a", "b"]},
+        {"channel_names": ["a", "b", "b"]},
+        {"channel_names": [1, 2, 3]},
+        {"channel_indices": [0, 1]},
+        {"channel_indices": [0, 1, 1]},
+        {"channel_indices": [0, 1, -1]},
+        {"channel_indices": [0, 1, True]},
+        {"channel_indices": [0.0, 1.0, 2.0]},
+        {"value_range": [1, 1]},
+        {"value_range": [0, float("inf")]},
+        {"value_range": [0]},
+        {"value_range": 255},
+        {"value_range": ["0", "1"]},
     ],
     ids=lambda e: str(e)[:60],
 )
@@ -225,6 +239,15 @@ def test_an_own_module_is_used_as_it_is(tiny_model) -> None:
 
 def test_configurations_survive_json() -> None:
     data = json.loads(json.dumps(SMALL.to_dict()))
+    assert ModelConfig.from_dict(data) == SMALL
+    rich = replace(SMALL, channel_names=("r", "g", "b"), channel_indices=(4, 0, 2), value_range=(0.5, 4095.0))
+    assert ModelConfig.from_dict(json.loads(json.dumps(rich.to_dict()))) == rich
+
+
+def test_a_description_from_before_channels_had_names_is_as_good(saved) -> None:
+    data = json.loads((saved / "model.json").read_text("utf-8"))
+    for key in ("channel_names", "channel_indices", "value_range"):
+        del data[key]
     assert ModelConfig.from_dict(data) == SMALL
 
 

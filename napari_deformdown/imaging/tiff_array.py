@@ -1,0 +1,239 @@
+"""`TiffArray`: a level of a TIFF series as an array, read and decoded where it is asked for, from several threads."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import Any
+
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+
+from .jpeg2000 import from_ycbcr, is_untransformed
+
+__all__ = ["TiffArray", "TiffBytes", "level_array"]
+
+_APERIO_YCBCR = 33003  # JPEG 2000 of YCbCr
+
+# Page numbers that are not there (sparse series) and tiles without bytes read as zeros, as TIFF's sparse files mean it.
+
+
+class TiffBytes:
+    """The bytes of an open TIFF file, read under one lock.
+
+    Parameters
+    ----------
+    tiff : tifffile.TiffFile
+        Open; closed by `close`.
+    """
+
+    def __init__(self, tiff: tifffile.TiffFile) -> None:
+        self._tiff, self.lock = tiff, threading.RLock()
+
+    def read(self, page: Any, offset: int, size: int) -> bytes:
+        """Bytes of the file that holds a page."""
+        with self.lock:
+            file = self._open(page)
+            file.seek(offset)
+            data: bytes = file.read(size)
+        return data
+
+    def rows(self, page: Any, start: int, stride: int, count: int, size: int) -> bytes:
+        """The first `size` bytes of `count` rows that lie `stride` bytes apart, one after the other.
+
+        The file is not mapped into memory: a file that is cut short meanwhile would end the process then, and the
+        part of it that was seen would count as the process's own.
+        """
+        if size * 4 > stride:
+            data = self.read(page, start, stride * (count - 1) + size)
+            if len(data) == stride * (count - 1) + size:
+                whole = np.frombuffer(data.ljust(stride * count, b"\0"), np.uint8).reshape(count, stride)
+                return whole[:, :size].tobytes()
+        else:
+            with self.lock:
+                file, parts = self._open(page), []
+                for k in range(count):
+                    file.seek(start + k * stride)
+                    parts.append(file.read(size))
+            data = b"".join(parts)
+            if len(data) == size * count:
+                return data
+        raise ValueError("the file ends early")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self.lock:
+            self._tiff.close()
+
+    def _open(self, page: Any) -> Any:
+        file = page.parent.filehandle
+        if file.closed:
+            if self._tiff.filehandle.closed:
+                raise ValueError("the file was closed")
+            file.open()  # another file of a series over several: it is closed with the first
+        return file
+
+
+class TiffArray:
+    """A level of a TIFF series: shape, dtype, chunks and slicing with any positive steps.
+
+    Parameters
+    ----------
+    series : tifffile.TiffPageSeries
+        The level.
+    file : TiffBytes
+        The open file.
+    """
+
+    def __init__(self, series: Any, file: TiffBytes) -> None:
+        self._series, self._file = series, file
+        key = self._key = series.keyframe
+        self.shape: tuple[int, ...] = tuple(int(n) for n in series.shape)
+        self.ndim = len(self.shape)
+        self.size = int(np.prod(self.shape))
+        self._stored = np.dtype(series.dtype).newbyteorder(key.parent.byteorder)
+        self.dtype = np.dtype(series.dtype).newbyteorder("=")
+        self._lead = self.shape[: self.ndim - len(key.shape)]
+        planes, _, _, _, contig = key.shaped
+        self._planes, self._first = planes, planes > 1
+        high = key.tilelength if key.is_tiled else min(key.rowsperstrip, key.imagelength)
+        wide = key.tilewidth if key.is_tiled else key.imagewidth
+        self._tile = int(high), int(wide)
+        # Rows of what is stored as it is are had one by one: any piece is as good as another.
+        self._plain = key.is_final and not series.is_multifile
+        shown = (256, 256) if self._plain else self._tile
+        shown = min(shown[0], key.imagelength), min(shown[1], key.imagewidth)
+        page = (1, *shown) if self._first else (*shown, contig)[: len(key.shape)]
+        self.chunks = (*(1 for _ in self._lead), *page)
+        key.decode  # noqa: B018 - made here once, not in several threads at once
+
+    @staticmethod
+    def serves(series: Any) -> bool:
+        """Whether a series has the plain layout that is read here: whole pages along its first axes."""
+        key = series.keyframe
+        if key is None:
+            return False
+        planes, depth, rows, columns, contig = key.shaped
+        plain = {(rows, columns), (rows, columns, contig)} if planes == 1 else {(planes, rows, columns)}
+        if depth != 1 or (planes > 1 and contig > 1) or tuple(key.shape) not in plain:
+            return False
+        if tuple(key.shape) == (rows, columns) and contig > 1:
+            return False
+        lead = len(series.shape) - len(key.shape)
+        if lead < 0 or tuple(series.shape[lead:]) != tuple(key.shape):
+            return False
+        return series.dataoffset is not None or len(series.pages) == int(np.prod(series.shape[:lead]))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[()], dtype)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        parts = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in parts:
+            where = parts.index(Ellipsis)
+            parts[where : where + 1] = [slice(None)] * (self.ndim - len(parts) + 1)
+        parts += [slice(None)] * (self.ndim - len(parts))
+        spans = []
+        for part, n in zip(parts, self.shape, strict=True):
+            spans.append(range(*(part if isinstance(part, slice) else slice(part, part + 1)).indices(n)))
+        singles = tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)
+        lead, rest = spans[: len(self._lead)], spans[len(self._lead) :]
+        out = np.empty([len(s) for s in spans], self.dtype)
+        if out.size:
+            for place in itertools.product(*(range(len(s)) for s in lead)):
+                number = 0
+                for span, at, n in zip(lead, place, self._lead, strict=True):
+                    number = number * n + span[at]
+                out[place] = self._page_region(number, rest)
+        found: NDArray[Any] = out[singles]
+        return found
+
+    def _page_region(self, number: int, spans: list[range]) -> NDArray[Any]:
+        """Part of a page, in the page's axes."""
+        steps = tuple(slice(None, None, s.step) for s in spans)
+        if self._plain and self._series.dataoffset is not None:
+            size = int(np.prod(self._key.shape)) * self.dtype.itemsize
+            return self._plain_region(self._key, int(self._series.dataoffset) + number * size, spans)
+        page = self._page(number)
+        if self._plain and page is not None and page.is_contiguous and page.dataoffsets[0]:
+            return self._plain_region(page, int(page.dataoffsets[0]), spans)
+        bounds = [(s.start, s[-1] + 1) for s in spans]
+        if self._first:
+            planes = range(*bounds[0])
+            block = np.stack([self._tiles(page, p, bounds[1], bounds[2])[..., 0] for p in planes])
+            return block[(slice(None, None, spans[0].step), *steps[1:])]
+        block = self._tiles(page, 0, bounds[0], bounds[1])
+        if len(spans) == 3:
+            return block[steps[0], steps[1], spans[2].start : spans[2].stop : spans[2].step]
+        return block[steps[0], steps[1], 0]
+
+    def _tiles(self, page: Any, plane: int, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[Any]:
+        """Rows and columns of a page, or of one of its separate planes: (rows, columns, samples)."""
+        high, wide = self._tile
+        (y0, y1), (x0, x1) = rows, columns
+        across = -(-self._key.imagewidth // wide)
+        down = -(-self._key.imagelength // high)
+        out = np.zeros((y1 - y0, x1 - x0, self._key.shaped[4]), self.dtype)
+        for ty in range(y0 // high, -(-y1 // high)):
+            for tx in range(x0 // wide, -(-x1 // wide)):
+                tile = self._segment(page, (plane * down + ty) * across + tx)
+                if tile is None:
+                    continue
+                top, left = ty * high, tx * wide
+                a, b = max(y0, top), min(y1, top + tile.shape[0])
+                c, d = max(x0, left), min(x1, left + tile.shape[1])
+                out[a - y0 : b - y0, c - x0 : d - x0] = tile[a - top : b - top, c - left : d - left]
+        return out
+
+    def _segment(self, page: Any, index: int) -> NDArray[Any] | None:
+        """A decoded tile or strip (rows, columns, samples), or None where the file has no bytes for it."""
+        if page is None or index >= len(page.dataoffsets):
+            return None
+        offset, size = page.dataoffsets[index], page.databytecounts[index]
+        if not offset or not size:
+            return None
+        data = self._file.read(page, offset, size)
+        options: dict[str, Any] = {}
+        if page.jpegtables is not None:
+            options["jpegtables"] = page.jpegtables
+        if self._key.jpegheader is not None:
+            options["jpegheader"] = self._key.jpegheader
+        decoded: NDArray[Any] = page.keyframe.decode(data, index, **options)[0][0]
+        ycbcr = self._key.compression == _APERIO_YCBCR and decoded.dtype == np.uint8 and is_untransformed(data)
+        return from_ycbcr(decoded) if ycbcr else decoded
+
+    def _page(self, number: int) -> Any:
+        with self._file.lock:
+            return self._series[number]
+
+    def _plain_region(self, page: Any, offset: int, spans: list[range]) -> NDArray[Any]:
+        """Part of a page that is stored as it is, from `offset` on."""
+        planes, rows, columns = spans if self._first else (range(1), *spans[:2])
+        samples = self._key.shaped[4]
+        pixel = samples * self.dtype.itemsize
+        stride = self._key.imagewidth * pixel
+        out = np.empty((len(planes), len(rows), len(columns), samples), self.dtype)
+        for k, plane in enumerate(planes):
+            start = offset + (plane * self._key.imagelength + rows.start) * stride + columns.start * pixel
+            size = (columns[-1] + 1 - columns.start) * pixel
+            data = self._file.rows(page, start, stride, rows[-1] + 1 - rows.start, size)
+            block = np.frombuffer(data, self._stored).reshape(-1, size // pixel, samples)
+            out[k] = block[:: rows.step, :: columns.step]
+        picked: NDArray[Any] = out[..., 0] if self._first or len(spans) == 2 else out[..., slice(*_bounds(spans[2]))]
+        return picked if self._first else picked[0]
+
+
+def _bounds(span: range) -> tuple[int, int, int]:
+    return span.start, span.stop, span.step
+
+
+def level_array(series: Any, file: TiffBytes) -> Any:
+    """The array of a level: ours where the series has a plain layout, else tifffile's own view through zarr."""
+    if TiffArray.serves(series):
+        return TiffArray(series, file)
+    return zarr.open_array(series.aszarr(), mode="r")
