@@ -2,7 +2,9 @@
 
 from .attraction import AttractionWarp
 from .coordinates import pixel_centres, pixel_edges, to_grid_sample, to_world
-from .density import blur, edge_density, image_gradient, label_edges, normalise, with_uniform
+from .density import blur, normalise, with_uniform
+from .edges import edge_density, edge_strength, image_gradient, label_edges
+from .monge import MongeWarp
 from .samplers import SAMPLERS, make_warp
 from .transport import TransportWarp
 from .warp import UniformWarp, Warp
@@ -10,11 +12,13 @@ from .warp import UniformWarp, Warp
 __all__ = [
     "SAMPLERS",
     "AttractionWarp",
+    "MongeWarp",
     "TransportWarp",
     "UniformWarp",
     "Warp",
     "blur",
     "edge_density",
+    "edge_strength",
     "image_gradient",
     "label_edges",
     "make_warp",

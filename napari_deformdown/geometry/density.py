@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["blur", "edge_density", "image_gradient", "label_edges", "normalise", "with_uniform"]
+__all__ = ["blur", "mean_over", "normalise", "with_uniform"]
 
 
 def normalise(density: Tensor) -> Tensor:
@@ -87,60 +87,3 @@ def blur(density: Tensor, sigma: float) -> Tensor:
         shape = (1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1)
         out = F.conv2d(F.pad(out, pad, mode="reflect"), kernel.reshape(shape))
     return out.squeeze(1)
-
-
-def label_edges(labels: Tensor, ignore: int | None = None) -> Tensor:
-    """Pixels that have a 4-neighbour of another class.
-
-    Depends on where classes differ, never on how they are numbered. Borders with `ignore` do not count.
-
-    Parameters
-    ----------
-    labels : Tensor
-        (N, H, W), any integer type.
-    ignore : int, optional
-        Id of unlabelled pixels.
-
-    Returns
-    -------
-    Tensor
-        (N, H, W), bool.
-    """
-    edges = torch.zeros(labels.shape, dtype=torch.bool, device=labels.device)
-    for axis in (1, 2):
-        n = labels.shape[axis]
-        if n < 2:
-            continue
-        first, second = labels.narrow(axis, 0, n - 1), labels.narrow(axis, 1, n - 1)
-        differ = first != second
-        if ignore is not None:
-            differ = differ & (first != ignore) & (second != ignore)
-        edges.narrow(axis, 0, n - 1).logical_or_(differ)
-        edges.narrow(axis, 1, n - 1).logical_or_(differ)
-    return edges
-
-
-def image_gradient(overview: Tensor) -> Tensor:
-    """Gradient magnitude of an overview, (N, C, h, w) -> (N, h, w), summed over channels."""
-    padded = F.pad(overview, (1, 1, 1, 1), mode="replicate")
-    dy = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
-    dx = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
-    return torch.sqrt(dy**2 + dx**2).sum(1)
-
-
-def edge_density(edges: Tensor, sigma: float = 1.0) -> Tensor:
-    """The edge target d_t = f_edge(f_gauss(.)) as a density: edge strength, blurred, mean one.
-
-    Parameters
-    ----------
-    edges : Tensor
-        (N, h, w), non-negative: share of edge pixels per cell, or a gradient magnitude.
-    sigma : float
-        Blur in cells.
-
-    Returns
-    -------
-    Tensor
-        (N, h, w); uniform where a map has no edge at all.
-    """
-    return normalise(blur(edges, sigma))

@@ -139,8 +139,7 @@ class Warp(ABC):
         -------
         Tensor
             (N, h, w, 2): extent along y and x as a fraction of the image's height and width. The product of
-            both, times H * W, is the area in full-resolution pixels (nearly so where a warp bends both axes);
-            uniform gives (1 / h, 1 / w).
+            both, times H * W, is the area in full-resolution pixels; uniform gives (1 / h, 1 / w).
         """
         kind: dict[str, Any] = {"dtype": self.dtype, "device": self.device}
         edges_v, edges_u = pixel_edges(h, **kind), pixel_edges(w, **kind)

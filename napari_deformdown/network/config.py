@@ -12,7 +12,7 @@ __all__ = ["FORMAT", "METHODS", "LabelClass", "ModelConfig", "ModelError"]
 FORMAT = 1
 
 # Ways to place the sampling points, by the names that people choose.
-METHODS = ("uniform", "learnt", "edge", "attraction", "transport")
+METHODS = ("uniform", "learnt", "edge", "attraction", "transport", "monge")
 
 
 class ModelError(ValueError):
@@ -82,7 +82,7 @@ class ModelConfig:
     overview_points: int = 8192
     density_channels: int = 32
     density_blur: float = 1.0
-    sampler: str = "transport"
+    sampler: str = "monge"
     uniform_fraction: float = 0.2
     segmenter: dict[str, Any] = field(
         default_factory=lambda: {

@@ -62,8 +62,8 @@ class DeformedSegmenter(nn.Module):
             (N, C, h, w), values in [0, 1].
         method : str
             One of `METHODS`: "uniform"; "learnt", the model's own density and sampler; "edge", a handcrafted density
-            from the overview's gradients under the transport sampler; "attraction" and "transport", the learnt density
-            under the sampler of that name.
+            from the overview's gradients under optimal transport; "attraction", "transport" and "monge", the learnt
+            density under the sampler of that name.
         uniform_fraction : float, optional
             Overrides the model's uniform floor.
 
@@ -87,10 +87,10 @@ class DeformedSegmenter(nn.Module):
         if method == "uniform":
             density = torch.ones_like(overview[:, 0])
         elif method == "edge":
-            density = with_uniform(edge_density(image_gradient(overview), sigma=2.0), fraction)
+            density = edge_density(image_gradient(overview), sigma=2.0, steepness=1 - fraction)
         else:
             density = with_uniform(self.density(overview.to(self.device)), fraction)
-        sampler = {"learnt": self.config.sampler, "edge": "transport"}.get(method, method)
+        sampler = {"learnt": self.config.sampler, "edge": "monge"}.get(method, method)
         density = density.cpu().double()
         return make_warp(sampler, density), density
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..geometry import TransportWarp, UniformWarp, Warp, edge_density, with_uniform
+from ..geometry import UniformWarp, Warp, edge_density, make_warp, with_uniform
 from ..imaging.sampling import SUPERSAMPLE
 from ..network import DeformedSegmenter
 from .losses import density_divergence, point_loss, probabilities_at
@@ -173,7 +173,7 @@ def _losses(
     fraction = torch.where(uniform, 1.0, fraction)
     density = with_uniform(model.density_net.to_density(logits), fraction.to(device)).cpu()
 
-    warp = TransportWarp(density)
+    warp = make_warp(model.config.sampler, density)
     grid = warp.grid(budget[0] * SUPERSAMPLE, budget[1] * SUPERSAMPLE)
     extent = warp.footprint(budget[0] * SUPERSAMPLE, budget[1] * SUPERSAMPLE)
     fine = torch.cat([view.read(grid[i : i + 1], extent[i : i + 1]) for i, view in enumerate(views)])

@@ -1,4 +1,4 @@
-"""Densities: scale, floor, blur, and edges of labels and images."""
+"""Densities: scale, floor, blur."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from scipy import ndimage
 
 from napari_deformdown.geometry import (
     blur,
-    edge_density,
-    image_gradient,
-    label_edges,
     make_warp,
     normalise,
     with_uniform,
@@ -102,51 +99,6 @@ def test_blur_keeps_constants_on_maps_smaller_than_its_kernel(shape) -> None:
     torch.testing.assert_close(out, torch.full((1, *shape), 3.0, dtype=torch.float64))
 
 
-def edges_by_loop(labels: np.ndarray, ignore: int | None) -> np.ndarray:
-    out = np.zeros(labels.shape, bool)
-    rows, columns = labels.shape
-    for r in range(rows):
-        for c in range(columns):
-            for dr, dc in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-                if 0 <= r + dr < rows and 0 <= c + dc < columns:
-                    a, b = labels[r, c], labels[r + dr, c + dc]
-                    out[r, c] |= a != b and ignore not in (a, b)
-    return out
-
-
-@given(seeds, st.integers(1, 12), st.integers(1, 12), st.sampled_from([None, 0, 2, 255]))
-def test_label_edges_equal_a_slow_search(seed, h, w, ignore) -> None:
-    labels = np.random.default_rng(seed).choice([0, 1, 2, 255], (h, w)).astype(np.uint8)
-    found = label_edges(torch.from_numpy(labels)[None], ignore)[0].numpy()
-    np.testing.assert_array_equal(found, edges_by_loop(labels, ignore))
-
-
-@given(seeds, st.permutations(range(5)))
-def test_label_edges_do_not_depend_on_how_classes_are_numbered(seed, order) -> None:
-    labels = torch.from_numpy(np.random.default_rng(seed).integers(0, 5, (2, 9, 11)))
-    assert torch.equal(label_edges(labels), label_edges(torch.tensor(order)[labels]))
-
-
-def test_image_gradient_of_a_ramp_is_its_slope_summed_over_channels() -> None:
-    y, x = torch.meshgrid(torch.arange(6.0), torch.arange(8.0), indexing="ij")
-    image = torch.stack([3 * y + 4 * x, torch.zeros(6, 8), 6 * x])[None]
-    inside = image_gradient(image)[0, 1:-1, 1:-1]
-    torch.testing.assert_close(inside, torch.full((4, 6), 2 * (5.0 + 6.0)))
-
-
-def test_edge_density_without_any_edge_is_uniform() -> None:
-    assert torch.equal(edge_density(torch.zeros(1, 7, 9), 2.0), torch.ones(1, 7, 9))
-
-
-def test_edge_density_is_highest_at_the_edge() -> None:
-    edges = torch.zeros(1, 9, 21)
-    edges[..., 10] = 1
-    density = edge_density(edges, 1.5)
-    assert density.mean() == pytest.approx(1, abs=1e-5)
-    assert (density.argmax(2) == 10).all()
-    assert (density[..., :10].diff(dim=2) >= 0).all()
-
-
 def test_an_unknown_sampler_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'nearest'.*uniform, attraction, transport"):
+    with pytest.raises(ValueError, match="'nearest'.*uniform, edge, attraction, transport, monge"):
         make_warp("nearest", torch.ones(1, 3, 3))

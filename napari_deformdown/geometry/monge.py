@@ -1,0 +1,104 @@
+"""Optimal transport: the density's points with the least movement, so with little shear, rows and columns alike."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .density import normalise
+from .lattice import Lattice, unfolded
+from .lattice_warp import LatticeWarp
+
+__all__ = ["MongeWarp"]
+
+# Zeros are raised to this part of the mean: what no point stands for cannot be told apart on the way back.
+_LEAST_FRACTION = 0.01
+# The map's least Jacobian determinant, as a part of the least density.
+_LEAST_SHARE = 0.1
+ITERATIONS = 40
+
+
+class MongeWarp(LatticeWarp):
+    """The gradient of a convex potential that carries the density to uniform: det(I + D^2 psi) = d.
+
+    Of all maps with this sampling density it is the one that moves points least (Brenier, 1991), as used for adaptive
+    meshes (Budd and Williams, 2009). psi solves the Monge-Ampere equation with zero slope across the borders, by the
+    fixed-point iteration of Benamou, Froese and Oberman (2010), whose every step is a Poisson equation:
+
+        Laplace(psi) = sqrt((psi_yy - psi_xx)^2 + 4 psi_xy^2 + 4 d) - 2
+
+    The way to sampled space, p + grad psi, is bilinear between the corners of the density's cells and so exact and
+    quick; the way to the image is its inverse by Newton's method, to rounding. The sampling density is d up to a few
+    per cent, wherever d is smooth over a cell or two. Cells of the density count as squares.
+
+    Parameters
+    ----------
+    density : Tensor
+        (N, h, w), finite, non-negative, any scale. Mixed with a hundredth of uniform density.
+    iterations : int
+        Steps of the fixed-point iteration.
+    """
+
+    def __init__(self, density: Tensor, iterations: int = ITERATIONS) -> None:
+        density = normalise(density)
+        density = density + _LEAST_FRACTION * (1 - density)
+        self.batch = density.shape[0]
+        self.dtype, self.device = density.dtype, density.device
+        displacement = _corner_gradient(_potential(density, iterations))
+        least = _LEAST_SHARE * density.detach().amin((1, 2))
+        self._map = Lattice(unfolded(displacement, least))
+
+    def lattice_to_image(self, v: Tensor, u: Tensor) -> Tensor:
+        points = torch.stack([v.unsqueeze(-1).expand_as(u), u], -1)
+        return self._map.inverse(points.flatten(1, 2)).reshape(points.shape)
+
+    def lattice_to_sample(self, y: Tensor, x: Tensor) -> Tensor:
+        points = torch.stack([y.unsqueeze(-1).expand_as(x), x], -1)
+        return self._map.forward(points.flatten(1, 2)).reshape(points.shape)
+
+    def _sample_nodes(self) -> Tensor:
+        return self._map.nodes().detach()
+
+
+def _potential(density: Tensor, iterations: int) -> Tensor:
+    """psi at the centres of a density's cells, in units of a cell: (N, h, w)."""
+    to_y, from_y, wave_y = _cosines(density.shape[1], density)
+    to_x, from_x, wave_x = _cosines(density.shape[2], density)
+    waves = wave_y[:, None] + wave_x
+    # The mean of psi is free: its equation is left out.
+    solve = torch.where(waves > 0, -1 / torch.where(waves > 0, waves, 1.0), 0.0)
+    psi = torch.zeros_like(density)
+    for _ in range(iterations):
+        around = _padded(psi)
+        yy = around[:, 2:, 1:-1] - 2 * psi + around[:, :-2, 1:-1]
+        xx = around[:, 1:-1, 2:] - 2 * psi + around[:, 1:-1, :-2]
+        xy = (around[:, 2:, 2:] - around[:, 2:, :-2] - around[:, :-2, 2:] + around[:, :-2, :-2]) / 4
+        wanted = torch.sqrt((yy - xx) ** 2 + 4 * xy**2 + 4 * density) - 2
+        psi = from_y @ (solve * (to_y @ wanted @ to_x.T)) @ from_x.T
+    return psi
+
+
+def _cosines(n: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The discrete cosine transform of n cells, its inverse, and what the second difference makes of each wave."""
+    wave = torch.arange(n, dtype=torch.float64) * (math.pi / n)
+    back = torch.cos(wave * (torch.arange(n, dtype=torch.float64)[:, None] + 0.5))
+    forth = back.T * (2 / n)
+    forth[0] /= 2
+    return forth.to(like), back.to(like), (2 - 2 * torch.cos(wave)).to(like)
+
+
+def _corner_gradient(psi: Tensor) -> Tensor:
+    """Gradient of psi (N, h, w) at the corners of its cells, as a part of the image: (N, h + 1, w + 1, 2)."""
+    around = _padded(psi)
+    along_y, along_x = around.diff(dim=1), around.diff(dim=2)
+    y = (along_y[:, :, 1:] + along_y[:, :, :-1]) / (2 * psi.shape[1])
+    x = (along_x[:, 1:] + along_x[:, :-1]) / (2 * psi.shape[2])
+    return torch.stack([y, x], -1)
+
+
+def _padded(psi: Tensor) -> Tensor:
+    """With a rim of repeated cells: no slope across the borders."""
+    return F.pad(psi.unsqueeze(1), (1, 1, 1, 1), mode="replicate").squeeze(1)
