@@ -27,7 +27,7 @@ def winners(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def upper_envelope(values: NDArray[np.float32], best: NDArray[np.uint8], left: NDArray[np.int64]) -> Crossings:
-    """Changes of the greatest of K linear functions on segments between neighbouring knots.
+    """Changes of the greatest of K linear functions on segments between neighbouring knots with different `best`.
 
     From the class a that is greatest at the left end, the next one is that which rises above a first: among the classes
     that are above a at the right end, the one with the greatest ratio of that excess to what it lacks at the left end.
@@ -51,10 +51,9 @@ def upper_envelope(values: NDArray[np.float32], best: NDArray[np.uint8], left: N
     while len(left):
         at = now.astype(np.int64) * count + left
         ratio, chosen = _first_above(values, left, flat.take(at), flat.take(at + 1))
-        found = np.flatnonzero(ratio > 0)
-        if len(found) < len(left):
-            left, last, segment = left[found], last[found], segment[found]
-            ratio, chosen = ratio[found], chosen[found]
+        # A class that is greatest at the right end without being above the one before only ties with it there: the
+        # change is at the end itself (a ratio of 0 says so), or the next segment would start from another class.
+        np.copyto(chosen, last, where=ratio == 0)
         place: NDArray[np.float32] = np.reciprocal(1 + ratio)
         rounds.append((segment, place, chosen))
         rest = np.flatnonzero(chosen != last)

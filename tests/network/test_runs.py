@@ -170,3 +170,25 @@ def test_merged_runs_are_the_fewest(labels, seed) -> None:
 def test_changes_out_of_order_by_a_rounding_lose_their_run_only() -> None:
     runs = Runs.from_changes((1, 6), np.array([1], np.uint8), np.array([0, 0]), np.array([4, 3]), np.array([2, 3]))
     np.testing.assert_array_equal(runs.decode(), [[1, 1, 1, 1, 3, 3]])
+
+
+@settings(max_examples=60)
+@given(seeds, st.integers(2, 4), st.integers(1, 12), st.integers(2, 25))
+def test_ties_at_sampling_points_leave_no_class_behind(seed, classes, h, w) -> None:
+    """Sampled labels are shares like 0, 1/4, 1/2: two classes are often equally probable at a point."""
+    rng = np.random.default_rng(seed)
+    quarters = rng.multinomial(4, np.full(classes, 1 / classes), (h, w)) / 4
+    probabilities, warp = torch.from_numpy(quarters).movedim(-1, 0).float(), make_warp(rng)
+    rows, columns = Axis(211, 0, range(211)), Axis(307, 0, range(307))
+    found = Runs.stacked(Scanlines(probabilities, warp).runs(rows, columns)).decode()
+    values = probabilities_at(probabilities, warp, rows, columns)
+    taken = np.take_along_axis(values, found[None].astype(np.int64), 0)[0]
+    assert (values.max(0) - taken).max() < 1e-5
+
+
+def test_a_segment_ends_with_the_winner_of_its_right_end_even_if_that_only_ties() -> None:
+    # class 1 wins at the first knot and ties with class 0, the first of equals, at the second
+    values = np.array([[0.2, 0.5], [0.8, 0.5]], np.float32)
+    best = winners(values)
+    segment, place, ids = upper_envelope(values, best, np.array([0]))
+    assert (segment.tolist(), place.tolist(), ids.tolist()) == ([0], [1.0], [0])
