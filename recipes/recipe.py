@@ -14,12 +14,12 @@ import torch
 
 from napari_deformdown.evaluation import iou, score_segmentation
 from napari_deformdown.imaging import open_image
-from napari_deformdown.network import DeformedSegmenter, ModelConfig, save_model, segment
+from napari_deformdown.network import DeformedSegmenter, ModelConfig, load_model, save_model, segment
 from napari_deformdown.training import Scene, TrainingFinished, TrainingOptions, TrainingStep, train
 
 from .tables import score_table
 
-__all__ = ["LabelledImage", "Recipe", "run"]
+__all__ = ["LabelledImage", "Recipe", "rescore", "run"]
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,20 @@ class Recipe:
     scenes: Callable[[], Sequence[Scene]]
     validation: Callable[[], Sequence[LabelledImage]]
     held_out: Callable[[], Sequence[LabelledImage]]
-    card: str  # Markdown with {scores}, {command}, {steps}
+    card: str  # Markdown with {scores}, {command}, {steps}, {sampler}, {trained_sampler}
+
+
+def rescore(recipe: Recipe, output: Path) -> None:
+    """Choose the uniform floor anew and score the model of a folder under the recipe's sampler; weights stay."""
+    model = load_model(output, "cpu")
+    trained = {"sampler": model.config.sampler, **model.config.training}
+    model.config = replace(model.config, sampler=recipe.config.sampler, training=trained)
+    twins = [row for row in model.config.scores["held_out"] if row["method"] == "uniform twin"]
+    fraction = _choose_fraction(model, recipe.validation())
+    model.config = replace(model.config, uniform_fraction=fraction)
+    scores = _scores(model, recipe.held_out(), ("uniform", "learnt"), fraction)
+    options = replace(recipe.options, steps=trained["steps"])
+    _write(model, [*scores, *twins], recipe, options, trained["command"], output)
 
 
 def run(recipe: Recipe, output: Path, command: str, *, steps: int | None, twin: bool) -> None:
@@ -66,6 +79,7 @@ def run(recipe: Recipe, output: Path, command: str, *, steps: int | None, twin: 
         uniform_fraction=fraction,
         training={
             **asdict(options),
+            "sampler": recipe.config.sampler,
             "command": command,
             "minutes": round(minutes, 1),
             "torch": torch.__version__,
@@ -92,7 +106,13 @@ def _write(
     ordered = sorted(scores, key=lambda row: (row["budget"], row["method"]))
     model.config = replace(model.config, scores={"held_out": ordered})
     save_model(model, output)
-    card = recipe.card.format(scores=score_table(model.config), command=command, steps=options.steps)
+    card = recipe.card.format(
+        scores=score_table(model.config),
+        command=command,
+        steps=options.steps,
+        sampler=model.config.sampler,
+        trained_sampler=model.config.training["sampler"],
+    )
     (output / "README.md").write_text(card, "utf-8")
 
 

@@ -55,11 +55,12 @@ slide, the case that learnt sampling is for.
 
 - **Classes**: 0 background, 1 stroma, 2 gland, 3 tumour.
 - **Network**: deformation net D_theta (66 k weights) and a U-Net on MobileNetV3-small, trained jointly from scratch for
-  {steps} steps; transport sampler. The rows "uniform" and "learnt" below run through the same segmenter.
+  {steps} steps under the {trained_sampler} sampler; used and scored with {sampler}. The rows "uniform" and "learnt"
+  below run through the same segmenter.
 - **Data**: `napari_deformdown.samples.SyntheticSlide` of 2048, 4096 and 16384 rows in turn, read from their level
   of 2048 rows; seeds 1 to 45 for training, 1001 to 1003 to choose the uniform floor, 2001 to 2008 held out. Shapes
   scale with the slide, so the model serves slides of any size.
-- **Made by**: `{command}`
+- **Made by**: `{command}`; floor and scores by the same with `--rescore`.
 
 ## Held-out scores
 

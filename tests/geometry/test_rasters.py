@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from napari_deformdown.geometry import AttractionWarp, TransportWarp, UniformWarp, Warp
+from napari_deformdown.geometry import AttractionWarp, MongeWarp, TransportWarp, UniformWarp, Warp
 
 seeds = st.integers(0, 2**31)
-samplers = st.sampled_from(["uniform", "transport", "attraction", "wave"])
+samplers = st.sampled_from(["uniform", "transport", "attraction", "monge", "wave"])
 
 
 class Wave(Warp):
@@ -38,6 +38,7 @@ def make_warp(sampler: str, seed: int) -> Warp:
         "uniform": UniformWarp,
         "transport": lambda: TransportWarp(density),
         "attraction": lambda: AttractionWarp(density, 3.0),
+        "monge": lambda: MongeWarp(density),
         "wave": Wave,
     }[sampler]()
 

@@ -36,7 +36,7 @@ def test_every_method_segments_at_any_budget(bent_model, image, method, budget) 
     assert labels.shape == (203, 311) and labels.max() < 3
 
 
-@pytest.mark.parametrize("method", ["learnt", "transport"])
+@pytest.mark.parametrize("method", ["learnt", "transport", "monge"])
 def test_an_untrained_density_places_the_points_exactly_as_uniform_does(tiny_model, image, method) -> None:
     found = segment(image, tiny_model, (17, 23), method)
     uniform = segment(image, tiny_model, (17, 23), "uniform")
@@ -45,7 +45,7 @@ def test_an_untrained_density_places_the_points_exactly_as_uniform_does(tiny_mod
     np.testing.assert_array_equal(found.labels(), uniform.labels())
 
 
-@pytest.mark.parametrize("method", ["learnt", "edge", "transport"])
+@pytest.mark.parametrize("method", ["learnt", "edge", "transport", "monge"])
 def test_a_uniform_fraction_of_one_is_uniform_sampling(bent_model, image, method) -> None:
     found = segment(image, bent_model, (17, 23), method, uniform_fraction=1.0)
     uniform = UniformWarp().grid(17, 23)[0].reshape(-1, 2) * torch.tensor([203, 311]) - 0.5

@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deformdown.geometry import AttractionWarp, TransportWarp, UniformWarp, Warp
+from napari_deformdown.geometry import AttractionWarp, MongeWarp, TransportWarp, UniformWarp, Warp
 from napari_deformdown.network import LabelClass, Segmentation
 from napari_deformdown.network.painting import Painter
 from napari_deformdown.network.raster import Axis
 
-SAMPLERS = ["uniform", "transport", "attraction"]
+SAMPLERS = ["uniform", "transport", "attraction", "monge"]
 seeds = st.integers(0, 2**31)
 
 
@@ -22,7 +22,11 @@ def make_warp(sampler: str, rng: np.random.Generator) -> Warp:
     if sampler == "uniform":
         return UniformWarp()
     density = torch.from_numpy(rng.random((1, 8, 11)) ** 3 + 0.02)
-    return TransportWarp(density) if sampler == "transport" else AttractionWarp(density, 3.0)
+    return {
+        "transport": TransportWarp,
+        "attraction": lambda d: AttractionWarp(d, 3.0),
+        "monge": MongeWarp,
+    }[sampler](density)
 
 
 def make_probabilities(rng: np.random.Generator, h: int, w: int, patch: int) -> torch.Tensor:
