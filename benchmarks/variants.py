@@ -51,36 +51,6 @@ class ColumnsFirst(Tried):
         return self._turned.to_sample(_points(y, x).flip(-1)).flip(-1)
 
 
-class Alternating(Tried):
-    """Knothe-Rosenblatt in steps along 1 + t (d - 1), by rows first and by columns first in turn.
-
-    Each step carries the density of the one before to its own, T_k = K_k(d_k) after K_k(d_{k-1})^-1: exact both ways.
-    """
-
-    def __init__(self, density: Tensor, steps: int) -> None:
-        density = normalise(density)
-        self.batch, self.dtype, self.device = density.shape[0], density.dtype, density.device
-        self.cells = density.shape[1], density.shape[2]
-        self._maps: list[tuple[Warp, bool]] = []  # in the order from sampled space, and whether to go to the image
-        for k in range(1, steps + 1):
-            kind = TransportWarp if k % 2 else ColumnsFirst
-            if k > 1:
-                self._maps.append((kind(1 + (k - 1) / steps * (density - 1)), False))
-            self._maps.append((kind(1 + k / steps * (density - 1)), True))
-
-    def lattice_to_image(self, v: Tensor, u: Tensor) -> Tensor:
-        points = _points(v, u)
-        for warp, outwards in self._maps:
-            points = warp.to_image(points) if outwards else warp.to_sample(points)
-        return points
-
-    def lattice_to_sample(self, y: Tensor, x: Tensor) -> Tensor:
-        points = _points(y, x)
-        for warp, outwards in reversed(self._maps):
-            points = warp.to_sample(points) if outwards else warp.to_image(points)
-        return points
-
-
 def _points(v: Tensor, u: Tensor) -> Tensor:
     return torch.stack([v.unsqueeze(-1).expand_as(u), u], -1)
 
@@ -113,6 +83,5 @@ CANDIDATES: dict[str, Callable[[Tensor], Warp]] = {
     "transport, half separable": lambda d: TransportWarp(_towards_separable(d, 0.5)),
     "transport, separable": lambda d: TransportWarp(_towards_separable(d, 1.0)),
     "transport, smooth conditional": lambda d: TransportWarp(_smooth_conditional(d, 3.0)),
-    "transport, alternating 2": lambda d: Alternating(d, 2),
     "monge": MongeWarp,
 }

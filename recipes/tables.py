@@ -1,4 +1,4 @@
-"""Tables of the README and the cards, from the figures that the repository holds: `python -m recipes.tables`."""
+"""Tables of README, docs and cards, from the figures that the repository holds: `python -m recipes.tables`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ceiling import table as ceiling_table
 from napari_deformdown.network.catalogue import list_models, load_config
 from napari_deformdown.network.config import ModelConfig
 
-__all__ = ["cost_table", "fill", "score_table"]
+__all__ = ["PAGES", "cost_table", "fill", "score_table"]
 
 ROOT = Path(__file__).parent.parent
-COST = ROOT / "benchmarks" / "results" / "main_job.json"
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "ceilings.md")
 
 
 def score_table(config: ModelConfig) -> str:
@@ -40,15 +42,23 @@ def cost_table(figures: dict[str, Any]) -> str:
 
 
 def fill(text: str) -> str:
-    """A README with its tables made anew."""
+    """A page with its tables made anew."""
     scores = "\n\n".join(score_table(load_config(name)) for name in reversed(list_models()))
-    tables = {"scores": scores, "cost": cost_table(json.loads(COST.read_text("utf-8")))}
+    tables = {
+        "scores": scores,
+        "cost": cost_table(_result("main_job")),
+        "ceilings": ceiling_table(_result("ceiling")).rstrip(),
+    }
     for name, table in tables.items():
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
         text = re.sub(pattern, lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text, flags=re.S)
     return text
 
 
+def _result(benchmark: str) -> Any:
+    return json.loads((RESULTS / f"{benchmark}.json").read_text("utf-8"))
+
+
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(fill(readme.read_text("utf-8")), "utf-8")
+    for page in PAGES:
+        page.write_text(fill(page.read_text("utf-8")), "utf-8")

@@ -1,4 +1,4 @@
-"""The README's figures are those that the repository holds."""
+"""The figures of README and docs are those that the repository holds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from napari_deformdown.network import list_models, load_config
 ROOT = Path(__file__).parents[2]
 
 
-def test_tables_are_those_of_the_models_and_the_benchmark(monkeypatch):
+def test_tables_are_those_of_the_models_and_the_benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
-    from recipes.tables import fill
+    from recipes.tables import PAGES, fill
 
-    text = (ROOT / "README.md").read_text("utf-8")
-    assert fill(text) == text
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        assert fill(text) == text, page
     assert "recipes.tables" in sys.modules
 
 
