@@ -1,1 +1,1 @@
-"""Measurements: `python -m benchmarks main_job --json FILE`."""
+"""Measurements: `python -m benchmarks NAME --json FILE`; the names are in `__main__`."""

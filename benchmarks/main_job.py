@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from .timing import machine
 
 __all__ = ["measure"]
 
@@ -26,8 +26,7 @@ def measure() -> dict[str, Any]:
             words = [sys.executable, "-m", "benchmarks.main_job", image, folder]
             done = subprocess.run(words, check=True, capture_output=True, text=True)
             rows.append(json.loads(done.stdout))
-    machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), no GPU, Python {platform.python_version()}"
-    return {"machine": machine, "rows": rows}
+    return {"machine": machine(), "rows": rows}
 
 
 def _one(image: str, folder: Path) -> dict[str, Any]:

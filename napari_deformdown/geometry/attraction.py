@@ -19,7 +19,9 @@ FWHM = 12.0
 _LEAST_DETERMINANT = 0.02
 # Results are shown with the inverse on a lattice this many times finer than the density: within a few hundredths of a
 # cell of the exact inverse, and some thirty times faster than solving for every pixel.
-_SHOW = 8
+_SHOW = 4
+# What counts as solved there, in cells.
+_SHOW_TOLERANCE = 0.002
 
 
 class AttractionWarp(LatticeWarp):
@@ -52,7 +54,7 @@ class AttractionWarp(LatticeWarp):
         return self._map.inverse(points.flatten(1, 2)).reshape(points.shape)
 
     def _sample_nodes(self) -> Tensor:
-        return self._map.inverse_nodes(_SHOW)
+        return self._map.inverse_nodes(_SHOW, _SHOW_TOLERANCE / max(self._map.cells))
 
 
 def _attraction(density: Tensor, fwhm: float) -> Tensor:

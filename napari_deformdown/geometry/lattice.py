@@ -56,14 +56,17 @@ class Lattice:
         moved: Tensor = self._nodes.unflatten(1, (rows + 1, columns + 1))
         return moved + _corners(rows, columns, moved)
 
-    def inverse_nodes(self, finer: int) -> Tensor:
-        """Points that map to the corners of cells `finer` times as fine: (N, finer * h + 1, finer * w + 1, 2)."""
+    def inverse_nodes(self, finer: int, tolerance: float = 0.0) -> Tensor:
+        """Points that map to the corners of cells `finer` times as fine: (N, finer * h + 1, finer * w + 1, 2).
+
+        A tolerance, in the unit of the points, spares the last steps of the solution.
+        """
         if finer not in self._inverses:
             rows, columns = (finer * n for n in self.cells)
             corners = _corners(rows, columns, self._nodes).flatten(0, 1).expand(self.batch, -1, 2)
             with torch.no_grad():
                 start = corners if finer == _START else self._first_guess(corners)
-                found = self._solve(corners, start)
+                found = self._solve(corners, start, tolerance)
             self._inverses[finer] = found.unflatten(1, (rows + 1, columns + 1))
         return self._inverses[finer]
 
@@ -94,12 +97,12 @@ class Lattice:
         guess: Tensor = (top + t * (bottom - top)).unflatten(0, target.shape[:2])
         return target + guess
 
-    def _solve(self, target: Tensor, start: Tensor) -> Tensor:
+    def _solve(self, target: Tensor, start: Tensor, tolerance: float = 0.0) -> Tensor:
         """Points (N, P, 2) that map to `target`, by Newton's method; a step that does not help is halved.
 
         Most points are there after two or three steps: only those that are not go on.
         """
-        tolerance = max(_TOLERANCE, 16 * torch.finfo(self.dtype).eps)
+        tolerance = max(tolerance, _TOLERANCE, 16 * torch.finfo(self.dtype).eps)
         found = start.flatten(0, 1).clamp(0, 1)
         going = torch.arange(len(found), device=found.device)
         best, goal, item = found, target.flatten(0, 1), self._items(target)
