@@ -10,6 +10,8 @@ from .coordinates import pixel_edges
 __all__ = ["Lattice", "least_determinant", "unfolded"]
 
 _NEWTON_STEPS = 60
+# Points solved for at a time on the CPU: their Jacobians have as many numbers as torch leaves to one thread.
+_BLOCK = 8192
 # A ten-millionth of a pixel on images of 100,000 px a side.
 _TOLERANCE = 1e-12
 # The inverse is solved once on a lattice this many times finer, to start from.
@@ -43,7 +45,7 @@ class Lattice:
     def inverse(self, target: Tensor) -> Tensor:
         """Points (N, P, 2) that map to `target`, to rounding."""
         with torch.no_grad():
-            found = self._solve(target.detach(), self._first_guess(target.detach()))
+            found = self._solve(target.detach())
         if not (torch.is_grad_enabled() and (self._nodes.requires_grad or target.requires_grad)):
             return found
         # One step with gradients gives the inverse its derivatives, by the implicit function theorem.
@@ -65,8 +67,7 @@ class Lattice:
             rows, columns = (finer * n for n in self.cells)
             corners = _corners(rows, columns, self._nodes).flatten(0, 1).expand(self.batch, -1, 2)
             with torch.no_grad():
-                start = corners if finer == _START else self._first_guess(corners)
-                found = self._solve(corners, start, tolerance)
+                found = self._solve(corners, tolerance, guess=finer != _START)
             self._inverses[finer] = found.unflatten(1, (rows + 1, columns + 1))
         return self._inverses[finer]
 
@@ -88,24 +89,38 @@ class Lattice:
     def _items(self, points: Tensor) -> Tensor:
         return torch.arange(self.batch, device=points.device).repeat_interleave(points.shape[1])
 
-    def _first_guess(self, target: Tensor) -> Tensor:
-        """Bilinear look-up in an inverse that was solved once on a lattice; exact where there is no displacement."""
-        rows, columns = (_START * n for n in self.cells)
-        back = self.inverse_nodes(_START) - _corners(rows, columns, self._nodes)
-        a, b, c, d, t, s = _around(back.flatten(1, 2), (rows, columns), target.flatten(0, 1), self._items(target))
-        top, bottom = a + s * (b - a), c + s * (d - c)
-        guess: Tensor = (top + t * (bottom - top)).unflatten(0, target.shape[:2])
-        return target + guess
+    def _solve(self, target: Tensor, tolerance: float = 0.0, guess: bool = True) -> Tensor:
+        """Points (N, P, 2) that map to `target`, by Newton's method, from a guess or from the target itself."""
+        tolerance = max(tolerance, _TOLERANCE, 16 * torch.finfo(self.dtype).eps)
+        back = None
+        if guess:
+            rows, columns = (_START * n for n in self.cells)
+            back = (self.inverse_nodes(_START) - _corners(rows, columns, self._nodes)).flatten(1, 2)
+        # On the CPU in blocks too small for torch to share among threads, which on a busy machine wait for each other
+        # far longer than they work; on other devices all at once.
+        whole = target.flatten(0, 1), self._items(target)
+        size = _BLOCK if target.device.type == "cpu" else max(1, len(whole[0]))
+        solved = torch.empty_like(whole[0])
+        for part, goal, item in zip(*(a.split(size) for a in (solved, *whole)), strict=True):
+            start = goal if back is None else self._guess(back, goal, item)
+            part.copy_(self._newton(start.clamp(0, 1), goal, item, tolerance))
+        found: Tensor = solved.unflatten(0, target.shape[:2])
+        return found
 
-    def _solve(self, target: Tensor, start: Tensor, tolerance: float = 0.0) -> Tensor:
-        """Points (N, P, 2) that map to `target`, by Newton's method; a step that does not help is halved.
+    def _guess(self, back: Tensor, goal: Tensor, item: Tensor) -> Tensor:
+        """Look-up in an inverse that was solved once on a lattice; exact where there is no displacement."""
+        rows, columns = (_START * n for n in self.cells)
+        a, b, c, d, t, s = _around(back, (rows, columns), goal, item)
+        top, bottom = a + s * (b - a), c + s * (d - c)
+        return goal + (top + t * (bottom - top))
+
+    def _newton(self, found: Tensor, goal: Tensor, item: Tensor, tolerance: float) -> Tensor:
+        """Points (P, 2) of the batch's items (P,) that map to `goal`; a step that does not help is halved.
 
         Most points are there after two or three steps: only those that are not go on.
         """
-        tolerance = max(tolerance, _TOLERANCE, 16 * torch.finfo(self.dtype).eps)
-        found = start.flatten(0, 1).clamp(0, 1)
         going = torch.arange(len(found), device=found.device)
-        best, goal, item = found, target.flatten(0, 1), self._items(target)
+        best = found
         position, jacobian = self._evaluate_flat(best, item)
         error = (position - goal).abs().amax(-1, keepdim=True)
         share = torch.ones_like(error)
@@ -126,8 +141,7 @@ class Lattice:
             error = torch.where(helps, rest, error)
             share = torch.where(helps, 1.0, share / 2)
             found = found.index_copy(0, going, best)
-        solved: Tensor = found.unflatten(0, target.shape[:2])
-        return solved
+        return found
 
 
 def unfolded(displacement: Tensor, least: float | Tensor) -> Tensor:

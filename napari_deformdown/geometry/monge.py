@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,6 +9,7 @@ from torch import Tensor
 from .density import normalise
 from .lattice import Lattice, unfolded
 from .lattice_warp import LatticeWarp
+from .poisson import Poisson
 
 __all__ = ["MongeWarp"]
 
@@ -65,29 +64,15 @@ class MongeWarp(LatticeWarp):
 
 def _potential(density: Tensor, iterations: int) -> Tensor:
     """psi at the centres of a density's cells, in units of a cell: (N, h, w)."""
-    to_y, from_y, wave_y = _cosines(density.shape[1], density)
-    to_x, from_x, wave_x = _cosines(density.shape[2], density)
-    waves = wave_y[:, None] + wave_x
-    # The mean of psi is free: its equation is left out.
-    solve = torch.where(waves > 0, -1 / torch.where(waves > 0, waves, 1.0), 0.0)
+    poisson = Poisson(density.shape[1], density.shape[2], density)
     psi = torch.zeros_like(density)
     for _ in range(iterations):
         around = _padded(psi)
         yy = around[:, 2:, 1:-1] - 2 * psi + around[:, :-2, 1:-1]
         xx = around[:, 1:-1, 2:] - 2 * psi + around[:, 1:-1, :-2]
         xy = (around[:, 2:, 2:] - around[:, 2:, :-2] - around[:, :-2, 2:] + around[:, :-2, :-2]) / 4
-        wanted = torch.sqrt((yy - xx) ** 2 + 4 * xy**2 + 4 * density) - 2
-        psi = from_y @ (solve * (to_y @ wanted @ to_x.T)) @ from_x.T
+        psi = poisson.solve(torch.sqrt((yy - xx) ** 2 + 4 * xy**2 + 4 * density) - 2)
     return psi
-
-
-def _cosines(n: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The discrete cosine transform of n cells, its inverse, and what the second difference makes of each wave."""
-    wave = torch.arange(n, dtype=torch.float64) * (math.pi / n)
-    back = torch.cos(wave * (torch.arange(n, dtype=torch.float64)[:, None] + 0.5))
-    forth = back.T * (2 / n)
-    forth[0] /= 2
-    return forth.to(like), back.to(like), (2 - 2 * torch.cos(wave)).to(like)
 
 
 def _corner_gradient(psi: Tensor) -> Tensor:
