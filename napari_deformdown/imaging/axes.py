@@ -15,7 +15,10 @@ __all__ = [
     "View",
     "channel_indices",
     "check_plane",
+    "chunk_lengths",
+    "full_key",
     "guess_axes",
+    "level_plane",
     "listed",
     "named_axes",
     "plane_order",
@@ -114,6 +117,32 @@ def check_plane(axes: str, shape: Sequence[int], at: Mapping[str, int], source: 
     return {a: at.get(a, 0) % lengths[a] for a in axes if a not in "YXS"}
 
 
+def level_plane(at: Mapping[str, int], axes: str, full: Sequence[int], shape: Sequence[int]) -> dict[str, int]:
+    """Where a plane of the finest level lies in another: levels of volumes may have fewer planes, each for several.
+
+    Parameters
+    ----------
+    at : mapping
+        Position along axes of the finest level.
+    axes : str
+        Axes of both.
+    full, shape : sequence of int
+        Shapes of the finest level and of the other.
+    """
+    lengths = dict(zip(axes, zip(full, shape, strict=True), strict=True))
+    # the plane that holds the middle of the one asked for
+    return {a: (2 * i + 1) * lengths[a][1] // (2 * lengths[a][0]) for a, i in at.items()}
+
+
+def chunk_lengths(array: Any) -> list[int] | None:
+    """Length of an array's chunks along each axis, or None where it has none."""
+    chunks = getattr(array, "chunks", None)
+    if chunks is None:
+        return None
+    # zarr gives one length per axis, dask those of all chunks, of which the first may be a remnant of slicing
+    return [c if isinstance(c, int) else max(int(n) for n in c) for c in chunks]
+
+
 def channel_indices(channels: Sequence[int | str], count: int, names: Sequence[str], source: str) -> tuple[int, ...]:
     """Positions of channels that are given by position or by name.
 
@@ -172,10 +201,9 @@ class View:
         self.ndim = len(order)
         self.size = int(np.prod(self.shape))
         self.chunks: tuple[int, ...] | None = None
-        chunks = getattr(array, "chunks", None)
+        chunks = chunk_lengths(array)
         if chunks is not None:
-            # dask gives the sizes of all chunks per axis, zarr one size per axis
-            sizes = {a: c if isinstance(c, int) else int(c[0]) for a, c in zip(axes, chunks, strict=True)}
+            sizes = dict(zip(axes, chunks, strict=True))
             self._channels_apart = sizes.get("S") == 1
             self.chunks = tuple(len(self._channels) if a == "S" else sizes[a] for a in order)
         else:
@@ -189,7 +217,7 @@ class View:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Integers and slices of any step, as numpy takes them."""
-        parts = _full_key(key, self.ndim)
+        parts = full_key(key, self.ndim)
         wanted: dict[str, slice] = {}
         after: list[Any] = []
         for axis, part, length in zip(self._order, parts, self.shape, strict=True):
@@ -238,7 +266,8 @@ class View:
         return block.transpose([left.index(a) for a in self._order])
 
 
-def _full_key(key: Any, ndim: int) -> list[Any]:
+def full_key(key: Any, ndim: int) -> list[Any]:
+    """An index with an integer or a slice for each axis."""
     parts = list(key) if isinstance(key, tuple) else [key]
     if any(not (p is Ellipsis or isinstance(p, (int, np.integer, slice))) or isinstance(p, bool) for p in parts):
         raise IndexError("only integers, slices and Ellipsis are valid indices")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .assembling import assemble
 from .level import Level
 
 __all__ = ["CachedArray", "cached"]
@@ -83,17 +84,8 @@ class CachedArray:
     def _region(self, rows: slice, columns: slice) -> NDArray[Any]:
         (y0, y1), (x0, x1) = ((s.start, max(s.start, s.stop)) for s in (rows, columns))
         out = np.empty((y1 - y0, x1 - x0, *self.shape[2:]), self.dtype)
-        if not out.size:
-            return out
-        height, width = self.chunks[:2]
-        for ty in range(y0 // height, -(-y1 // height)):
-            for tx in range(x0 // width, -(-x1 // width)):
-                tile = self._tile(ty, tx)
-                top, left = ty * height, tx * width
-                a, b = max(y0, top), min(y1, top + tile.shape[0])
-                c, d = max(x0, left), min(x1, left + tile.shape[1])
-                out[a - y0 : b - y0, c - x0 : d - x0] = tile[a - top : b - top, c - left : d - left]
-        return out
+        high, wide = self.chunks[:2]
+        return assemble(out, (y0, x0), (high, wide), self._tile)
 
     def _tile(self, ty: int, tx: int) -> NDArray[Any]:
         key = (self._number, ty, tx)

@@ -17,14 +17,14 @@ from .sharing import Lease
 from .streaming import stream_layout, stream_levels
 from .tile_file import TileFile
 
-__all__ = ["IN_MEMORY", "complete_levels", "nbytes"]
+__all__ = ["IN_MEMORY", "Identity", "complete_levels", "nbytes"]
 
 # An image of at most this many bytes gets its levels in memory.
 IN_MEMORY = 64 * 2**20
 # A chunk beyond this is no tile.
 _LARGEST_CHUNK = 16 * 2**20
 
-Identity = Callable[[], str]
+Identity = Callable[[], str | None]
 
 
 def nbytes(level: Level) -> int:
@@ -42,7 +42,7 @@ def complete_levels(
     levels : sequence of Level
         What the image has, finest first.
     identity : callable, optional
-        Gives what tells the image's file from others; without it a built pyramid is not kept.
+        Gives what tells the image's file from others; without it, or where it gives None, a built pyramid is not kept.
     progress : callable, optional
         Called with (rows done, rows in all) while levels are built; may raise `Cancelled`.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .axes import named_axes
 from .completing import IN_MEMORY
 from .errors import ImageError
+from .pyramid_cache import identity_of
 from .stack import Stack
 
 __all__ = ["FLAT_SUFFIXES", "open_flat"]
@@ -34,6 +35,7 @@ def open_flat(path: Path, axes: str | None = None) -> Stack:
     ImageError
         If the file cannot be read, or is too large to be decoded here.
     """
+    identity = identity_of(path)
     array: Any = _small_or_whole(path)
     if array is None or isinstance(array, WholeFile):
         array = _strips(path) or array
@@ -49,7 +51,7 @@ def open_flat(path: Path, axes: str | None = None) -> Stack:
         name=path.stem,
         source=path.name,
         path=path,
-        kept_by=(path,),
+        kept_by=identity,
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ImageError
+from .axes import chunk_lengths
+from .errors import Cancelled, ImageError
 
-__all__ = ["Level", "value_range"]
+__all__ = ["Level", "scaled", "value_range"]
 
 # Chunks that an array without chunks is counted in.
 _VIRTUAL_CHUNK = 256
@@ -64,11 +64,9 @@ class Level:
     @property
     def chunk(self) -> tuple[int, int]:
         """Rows and columns of the pieces in which the array is best read."""
-        chunks = getattr(self.array, "chunks", None)
-        if chunks is None:
+        sizes = chunk_lengths(self.array)
+        if sizes is None:
             return (min(_VIRTUAL_CHUNK, self.shape[0]), min(_VIRTUAL_CHUNK, self.shape[1]))
-        # dask gives the sizes of all chunks per axis, zarr one size per axis
-        sizes = [c if isinstance(c, int) else int(c[0]) for c in chunks]
         return sizes[self.axes.index("Y")], sizes[self.axes.index("X")]
 
     def read(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
@@ -81,7 +79,9 @@ class Level:
         """
         try:
             return self._read(y0, y1, x0, x1)
-        except (ValueError, RuntimeError, OSError, struct.error) as error:
+        except (ImageError, Cancelled, MemoryError):
+            raise
+        except Exception as error:  # arrays raise what their codecs and parts raise, of any kind
             where = f"rows {y0} to {y1}, columns {x0} to {x1}"
             raise ImageError(f"{self.source} cannot be read at {where}: it may be damaged ({error}).") from error
 
@@ -98,3 +98,18 @@ def value_range(dtype: np.dtype[Any]) -> tuple[float, float]:
     if dtype.kind in "ui":
         return 0.0, float(np.iinfo(dtype).max)
     return 0.0, 1.0
+
+
+def scaled(pixels: NDArray[Any], bounds: tuple[float, float]) -> NDArray[np.float32]:
+    """Pixels of any type as float32 such that the bounds are 0 and 1; what is not finite counts as the lower one.
+
+    Networks see images like this, in training and after.
+    """
+    low, high = bounds
+    with np.errstate(over="ignore"):
+        values: NDArray[np.float32] = pixels.astype(np.float32)
+        values -= np.float32(low)
+    values /= np.float32(high - low)
+    if pixels.dtype.kind == "f":
+        values[~np.isfinite(values)] = 0
+    return values

@@ -64,7 +64,7 @@ def _open(path: Path, node: Any, axes: str | None) -> Stack:
         node, attributes = first
         scales = attributes["multiscales"]
     scale = scales[0]
-    arrays = tuple(node[dataset["path"]] for dataset in scale["datasets"])
+    arrays = tuple(_level(node, dataset["path"], path.name) for dataset in scale["datasets"])
     letters, units = _axes(scale.get("axes"), len(arrays[0].shape))
     named = named_axes(axes or letters, arrays[0].shape, path.name)
     return Stack(
@@ -76,6 +76,13 @@ def _open(path: Path, node: Any, axes: str | None) -> Stack:
         pixel_size=_pixel_size(scale, letters, units),
         channel_names=_channel_names(attributes.get("omero")),
     )
+
+
+def _level(node: Any, name: str, source: str) -> Any:
+    array = node.get(name)
+    if not isinstance(array, zarr.Array):
+        raise ImageError(f"{source} lacks the level {name!r} that its metadata names. Copy or convert it again.")
+    return array
 
 
 def _attributes(group: Any) -> dict[str, Any]:

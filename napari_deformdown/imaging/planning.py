@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from .level import Level
+from .level import Level, scaled
 
 __all__ = ["Plan"]
 
@@ -27,8 +25,8 @@ class Plan:
         Rows and columns at full resolution.
     weight : ndarray
         (h, w): this level's share in each read.
-    low : float
-        What counts for values that are not finite.
+    bounds : (float, float)
+        Values that stand for 0 and 1, see `scaled`.
     """
 
     def __init__(
@@ -38,9 +36,9 @@ class Plan:
         points: NDArray[np.float64],
         full: tuple[int, int],
         weight: NDArray[np.float64],
-        low: float,
+        bounds: tuple[float, float],
     ) -> None:
-        self.index, self._level, self._low = index, level, low
+        self.index, self._level, self._bounds = index, level, bounds
         which = np.flatnonzero(weight)
         share = weight.ravel()[which].astype(np.float32)
         chunk_y, chunk_x = level.chunk
@@ -97,7 +95,9 @@ class Plan:
         down, right = self._down[mine, None], self._right[mine, None]
         below, beside = self._below[mine] * wide, self._beside[mine]
         flat = pixels.reshape(-1, pixels.shape[2])
-        first, second, third, fourth = (self._taken(flat, at + by) for by in (0, beside, below, below + beside))
+        first, second, third, fourth = (
+            scaled(flat[at + by], self._bounds) for by in (0, beside, below, below + beside)
+        )
         upper = first + (second - first) * right
         lower = third + (fourth - third) * right
         self._values[mine] = upper + (lower - upper) * down
@@ -110,15 +110,6 @@ class Plan:
         values[whole] += weighted[: len(whole)]
         if self._apart:
             values[split] += weighted[len(whole) :].reshape(4, self._apart, -1).sum(0)
-
-    def _taken(self, flat: NDArray[Any], at: NDArray[np.int64]) -> NDArray[np.float32]:
-        with np.errstate(over="ignore"):
-            taken = flat[at].astype(np.float32)
-        if flat.dtype.kind == "f":
-            finite = np.isfinite(taken)
-            if not finite.all():
-                taken = np.where(finite, taken, np.float32(self._low))
-        return taken
 
 
 def _neighbours(

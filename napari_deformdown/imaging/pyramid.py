@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .axes import View, channel_indices
-from .completing import complete_levels
+from .completing import Identity, complete_levels
 from .errors import ImageError
 from .level import Level, value_range
 from .progress import Progress
@@ -100,7 +100,7 @@ class Pyramid:
         """
         chosen = channel_indices(channels, self.channels, self.channel_names, self._called)
         if chosen == tuple(range(self.channels)):
-            return self._sibling(lambda other: other)
+            return self._again()
 
         def view(level: Level) -> Level:
             return replace(level, array=View(level.array, level.axes, level.axes, channels=chosen))
@@ -122,21 +122,27 @@ class Pyramid:
             If the stack has no such plane.
         """
         if self._open_plane is None:
-            raise ImageError(f"{self._called} is a single plane: there is no {', '.join(at) or 'other one'} to choose.")
+            if not at:
+                return self._again()
+            raise ImageError(f"{self._called} is a single plane: it has no axis {', '.join(at)} to choose another on.")
         return self._open_plane({**self.at, **at}, progress)
 
     @property
     def _called(self) -> str:
         return self.path.name if self.path is not None else f"The image {self.name}"
 
+    def _again(self) -> Pyramid:
+        """The same image with shares of its own in the open file."""
+        return self._sibling(Pyramid._again)
+
     def _sibling(self, change: Callable[[Pyramid], Pyramid], **changes: Any) -> Pyramid:
-        """The same image otherwise looked at; its other planes are changed alike."""
+        """The same image otherwise looked at; its other planes are changed alike, by a sibling of them."""
         open_plane = self._open_plane
 
         def changed(at: Mapping[str, int], progress: Progress | None) -> Pyramid:
             assert open_plane is not None
             with open_plane(at, progress) as other:
-                return change(other)._sibling(lambda same: same)
+                return change(other)
 
         if open_plane is not None:
             changes["_open_plane"] = changed
@@ -198,7 +204,7 @@ class Pyramid:
         cls,
         levels: Sequence[Level],
         *,
-        identity: Callable[[], str] | None = None,
+        identity: Identity | None = None,
         value_range: tuple[float, float] | None = None,
         leases: Sequence[Lease] = (),
         progress: Progress | None = None,
@@ -218,7 +224,8 @@ class Pyramid:
             raise ImageError(f"Images of type {full.dtype} are not supported; convert to numbers.")
         if value_range is not None:
             _check_range(value_range)
-        scaled = [replace(v, scale=_scale(full.shape, v.shape)) for v in levels]
+        scales = zip(*(_scales([v.shape[axis] for v in levels]) for axis in (0, 1)), strict=True)
+        scaled = [replace(v, scale=scale) for v, scale in zip(levels, scales, strict=True)]
         if any(math.prod(a.scale) >= math.prod(b.scale) for a, b in pairwise(scaled)):
             raise ImageError("The levels of the image do not get coarser one after the other.")
         scaled, made = complete_levels(scaled, identity, progress)
@@ -242,17 +249,20 @@ def _check_range(bounds: tuple[float, float]) -> None:
         raise ImageError(f"A value range is two numbers, the lower one first, not {tuple(bounds)}.")
 
 
-def _scale(full: tuple[int, int], shape: tuple[int, int]) -> tuple[float, float]:
-    """Full-resolution pixels per level pixel.
+def _scales(lengths: Sequence[int]) -> list[float]:
+    """Full-resolution pixels per pixel of each level along an axis, from the levels' lengths.
 
-    Writers round the size of a level, so the ratio of the sizes is a little off: whole-number factors that explain
-    the size are taken as meant.
+    Writers round lengths up, down or to the nearest: the ratio of two of them is a little off, the more the shorter
+    they are. So the whole-number step from one level to the next is taken as meant where it explains the length, the
+    same step as before first.
     """
-
-    def along(n: int, m: int) -> float:
-        if m > n:
+    full, scales, step = lengths[0], [1.0], 1.0
+    for above, length in pairwise(lengths):
+        if length > full:
             raise ImageError("The levels of the image do not get coarser one after the other.")
-        whole = round(n / m)
-        return float(whole) if abs(n / whole - m) <= 1 else n / m
-
-    return along(full[0], shape[0]), along(full[1], shape[1])
+        steps = ([step] if step > 1 else []) + [max(1.0, round(above / length))]
+        likely = [scales[-1] * s for s in steps] + [float(round(full / length))]
+        scale = next((s for s in likely if abs(full / s - length) <= 1), full / length)
+        step = scale / scales[-1]
+        scales.append(scale)
+    return scales

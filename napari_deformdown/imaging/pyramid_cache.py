@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from shutil import disk_usage
 from typing import IO, Any
@@ -26,7 +27,16 @@ try:
 except ImportError:  # Windows does not remove files that are open
     fcntl = None
 
-__all__ = ["build_file", "cache_folder", "cache_limit", "cache_size", "clear_cache", "file_identity", "find_file"]
+__all__ = [
+    "build_file",
+    "cache_folder",
+    "cache_limit",
+    "cache_size",
+    "clear_cache",
+    "file_identity",
+    "find_file",
+    "identity_of",
+]
 
 _VARIABLE = "DEFORMDOWN_CACHE_GB"
 _DEFAULT_GB = 20.0
@@ -66,6 +76,7 @@ def cache_size() -> int:
 
 def clear_cache() -> int:
     """Remove all pyramids but those that are open; returns the bytes that were freed."""
+    _remove_stale(cache_folder())
     return _remove(0)
 
 
@@ -81,6 +92,31 @@ def file_identity(path: Path, *parts: object) -> str:
         file.seek(max(0, status.st_size - _ENDS))
         digest.update(file.read(_ENDS))
     return digest.hexdigest()
+
+
+def identity_of(path: Path) -> Callable[..., str | None]:
+    """`file_identity` of a file that is about to be opened, to be asked for later with what else is given.
+
+    None where the file was changed, replaced or removed since: what was opened is not what lies there then.
+    """
+    opened = _state(path)
+
+    def identity(*parts: object) -> str | None:
+        with suppress(OSError):
+            found = file_identity(path, *parts)
+            if opened is not None and _state(path) == opened:
+                return found
+        return None
+
+    return identity
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def find_file(identity: str, layout: TileLayout | None = None) -> TileFile | None:
@@ -129,6 +165,7 @@ def build_file(identity: str | None, layout: TileLayout, source: str, write: Cal
     limit = cache_limit()
     folder = _usable_folder() if limit else None
     file, part = _scratch(identity if folder is not None else None, folder)
+    place = part.with_name(f"{identity}{_SUFFIX}") if part is not None else None
     try:
         where = folder or Path(tempfile.gettempdir())
         free = disk_usage(where).free
@@ -140,7 +177,7 @@ def build_file(identity: str | None, layout: TileLayout, source: str, write: Cal
         writer = TileWriter(file, layout)
         write(writer)
         writer.finish()
-        found = TileFile(file)
+        found = TileFile(file, damaged=partial(_unlink, place) if place is not None else None)
     except BaseException as error:
         file.close()
         if part is not None:
@@ -148,11 +185,11 @@ def build_file(identity: str | None, layout: TileLayout, source: str, write: Cal
         if isinstance(error, OSError):
             raise ImageError(f"The pyramid of {source} cannot be written: {error}.") from error
         raise
-    if part is not None and identity is not None:
+    if part is not None and place is not None:
         with suppress(OSError):  # Windows: another process has built and opened the same one meanwhile
             # One that is larger than the cache may be goes with its last reader.
             if part.stat().st_size <= limit:
-                os.replace(part, part.with_name(identity + _SUFFIX))
+                os.replace(part, place)
                 _remove(limit)
         _unlink(part)
     return found
@@ -172,9 +209,7 @@ def _scratch(identity: str | None, folder: Path | None) -> tuple[IO[bytes], Path
     try:
         if identity is None or folder is None:
             return tempfile.TemporaryFile(dir=folder), None
-        # What a killed process left behind carries no lock.
-        for stale in folder.glob(f"*{_PART}"):
-            _remove_unlocked(stale)
+        _remove_stale(folder)
         number, name = tempfile.mkstemp(_PART, f"{identity}.", folder)
         file = os.fdopen(number, "w+b")
         _lock(file, shared=True)
@@ -205,9 +240,16 @@ def _remove(limit: float) -> int:
     return freed
 
 
+def _remove_stale(folder: Path) -> None:
+    """Remove what killed processes left half done: it carries no lock."""
+    for stale in folder.glob(f"*{_PART}"):
+        _remove_unlocked(stale)
+
+
 def _remove_unlocked(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        # open for writing as well: over a network that is needed to lock alone
+        with path.open("r+b") as file:
             if not _lock(file, shared=False):
                 return False
             if fcntl is not None:
@@ -220,14 +262,19 @@ def _remove_unlocked(path: Path) -> bool:
 
 
 def _lock(file: IO[bytes], *, shared: bool) -> bool:
-    """Lock a file until it is closed, without waiting; False where another has it, or locks are not to be had."""
+    """Lock a file until it is closed, without waiting; False where another has it.
+
+    Where locks are not to be had it goes without: what is open stays readable when its name is gone.
+    """
     if fcntl is None:
         return True
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        return True
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        pass
+    return True
 
 
 def _unlink(path: Path) -> None:

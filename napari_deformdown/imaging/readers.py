@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,16 @@ def _chosen(
     value_range: tuple[float, float] | None,
     progress: Progress | None,
 ) -> Pyramid:
+    changes: list[Callable[[Pyramid], Pyramid]] = []
     if at:
-        pyramid = pyramid.plane(progress, **at)
+        changes.append(lambda image: image.plane(progress, **at))
     if channels is not None:
-        pyramid = pyramid.with_channels(channels)
-    return pyramid if value_range is None else pyramid.with_range(*value_range)
+        changes.append(lambda image: image.with_channels(channels))
+    if value_range is not None:
+        changes.append(lambda image: image.with_range(*value_range))
+    found = pyramid
+    for change in changes:
+        # what lies between the given image and the one asked for is not handed out
+        with found if found is not pyramid else nullcontext():
+            found = change(found)
+    return found

@@ -90,9 +90,8 @@ def sample(
     scales = [float(np.sqrt(level.scale[0] * level.scale[1])) for level in pyramid.levels]
     weights = blend_levels(torch.from_numpy(side), scales).numpy()
 
-    low, high = pyramid.value_range
     plans = [
-        Plan(index, level, points, pyramid.shape, weights[index], low)
+        Plan(index, level, points, pyramid.shape, weights[index], pyramid.value_range)
         for index, level in enumerate(pyramid.levels)
         if weights[index].any()
     ]
@@ -108,7 +107,6 @@ def sample(
     values = np.zeros((points.shape[0] * points.shape[1], pyramid.channels), np.float32)
     for plan in plans:
         plan.add_to(values)
-    values = (values - low) / (high - low)
     image = values.reshape(h, supersample, w, supersample, -1).mean((1, 3))
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None], reading
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from .axes import View, channel_indices, check_plane, guess_axes, named_axes, plane_order, stack_lengths
+from .axes import (
+    View,
+    channel_indices,
+    check_plane,
+    guess_axes,
+    level_plane,
+    named_axes,
+    plane_order,
+    stack_lengths,
+)
 from .errors import ImageError
 from .level import Level
 from .progress import Progress
 from .pyramid import Pyramid
-from .pyramid_cache import file_identity
+from .pyramid_cache import identity_of
 from .sharing import Lease
 
 __all__ = ["Stack"]
@@ -43,8 +52,8 @@ class Stack:
         Name of each channel, or empty.
     value_range : (float, float), optional
         Values that stand for 0 and 1, where the source says it.
-    kept_by : (Path, ...), optional
-        File whose identity a built pyramid is kept by, and what else tells the image from others in it.
+    kept_by : callable, optional
+        Gives the identity that a built pyramid is kept by, from what tells a plane from others; see `identity_of`.
     lease : Lease, optional
         Share in the open file; a plane takes one of its own.
     """
@@ -57,7 +66,7 @@ class Stack:
     pixel_size: tuple[float, float] | None = None
     channel_names: tuple[str, ...] = ()
     value_range: tuple[float, float] | None = None
-    kept_by: tuple[Any, ...] | None = None
+    kept_by: Callable[..., str | None] | None = None
     lease: Lease | None = None
 
     @classmethod
@@ -108,11 +117,15 @@ class Stack:
         for array in self.arrays:
             if len(array.shape) != len(self.axes):
                 raise ImageError("The levels of the image differ in their axes.")
-            found = array if plain else View(array, self.axes, order, where, chosen)
-            levels.append(Level(found, order, source=self.source))
+            if not plain:
+                there = level_plane(where, self.axes, self.arrays[0].shape, array.shape)
+                array = View(array, self.axes, order, there, chosen)
+            levels.append(Level(array, order, source=self.source))
         identity = None
         if self.kept_by is not None:
-            identity = partial(file_identity, *self.kept_by, sorted(where.items()), chosen)
+            identity = partial(self.kept_by, self.axes, sorted(where.items()), chosen)
+        # A single plane does not hold on to its source: it may have all its levels elsewhere.
+        others = None if set(self.axes) <= set("YXS") else lambda at, progress: self.plane(at, channels, progress)
         lease = self.lease.again() if self.lease is not None else None
         try:
             return Pyramid.from_levels(
@@ -127,7 +140,7 @@ class Stack:
                 channel_names=names if chosen is None else tuple(names[c] for c in chosen if names),
                 stack=self.lengths,
                 at={a: where[a] for a in self.lengths},
-                _open_plane=lambda at, progress: self.plane(at, channels, progress),
+                _open_plane=others,
             )
         except BaseException:
             if lease is not None:
@@ -140,12 +153,15 @@ class Stack:
             self.lease.release()
 
 
-def _memmap_identity(array: Any) -> tuple[Any, ...] | None:
-    """The file of a memory-mapped array, and which part of it the array is."""
+def _memmap_identity(array: Any) -> Callable[..., str | None] | None:
+    """Identity of the part of a file that is a memory-mapped array; None where the array may differ from the file."""
     if not isinstance(array, np.memmap) or getattr(array, "filename", None) is None:
         return None
     root: Any = array
     while isinstance(root.base, np.ndarray):
         root = root.base
+    if root.mode != "r":  # what is written to the array shows in the file late, or never
+        return None
     start = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    return Path(str(array.filename)), "memmap", start, array.shape, array.strides, array.dtype.str
+    part = "memmap", start, array.shape, array.strides, array.dtype.str
+    return partial(identity_of(Path(str(array.filename))), *part)

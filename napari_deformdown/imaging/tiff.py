@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import tifffile
 from .axes import named_axes
 from .descriptions import aperio_pixel_size, micrometres, ome_description
 from .errors import ImageError
+from .pyramid_cache import identity_of
 from .sharing import Lease
 from .stack import Stack
 from .tiff_array import TiffBytes, level_array
@@ -33,18 +35,21 @@ def open_tiff(path: Path, axes: str | None = None) -> Stack:
     ImageError
         If the file cannot be read, or `axes` do not fit it.
     """
+    identity = identity_of(path)
     with _damage_told(path):
         tiff = tifffile.TiffFile(path)
     file = TiffBytes(tiff)
     try:
         with _damage_told(path):
-            return _stack(tiff, file, path, axes)
+            return _stack(tiff, file, path, axes, identity)
     except BaseException:
         file.close()
         raise
 
 
-def _stack(tiff: tifffile.TiffFile, file: TiffBytes, path: Path, axes: str | None) -> Stack:
+def _stack(
+    tiff: tifffile.TiffFile, file: TiffBytes, path: Path, axes: str | None, identity: Callable[..., str | None]
+) -> Stack:
     index = max(range(len(tiff.series)), key=lambda i: tiff.series[i].size)
     series = tiff.series[index]
     if series.keyframe.dtype is None:
@@ -64,7 +69,7 @@ def _stack(tiff: tifffile.TiffFile, file: TiffBytes, path: Path, axes: str | Non
         pixel_size=(described and described.pixel_size) or pixel_size(tiff),
         channel_names=described.channel_names if described else (),
         value_range=_value_range(series, described.bits if described else None),
-        kept_by=(path, index),
+        kept_by=partial(identity, index),
         lease=Lease(file.close),
     )
 

@@ -11,6 +11,8 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
+from .assembling import assemble
+from .axes import full_key
 from .jpeg2000 import from_ycbcr, is_untransformed
 
 __all__ = ["TiffArray", "TiffBytes", "level_array"]
@@ -31,6 +33,7 @@ class TiffBytes:
 
     def __init__(self, tiff: tifffile.TiffFile) -> None:
         self._tiff, self.lock = tiff, threading.RLock()
+        self._other: Any = None
 
     def read(self, page: Any, offset: int, size: int) -> bytes:
         """Bytes of the file that holds a page."""
@@ -65,14 +68,23 @@ class TiffBytes:
     def close(self) -> None:
         """Close the file."""
         with self.lock:
+            self._close_other()
             self._tiff.close()
+
+    def _close_other(self) -> None:
+        if self._other is not None:
+            self._other.close()
+            self._other = None
 
     def _open(self, page: Any) -> Any:
         file = page.parent.filehandle
         if file.closed:
             if self._tiff.filehandle.closed:
                 raise ValueError("the file was closed")
-            file.open()  # another file of a series over several: it is closed with the first
+            # Another file of a series over several, of which there may be thousands: one of them is open at a time.
+            self._close_other()
+            file.open()
+            self._other = file
         return file
 
 
@@ -133,14 +145,10 @@ class TiffArray:
         return np.asarray(self[()], dtype)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        parts = list(key) if isinstance(key, tuple) else [key]
-        if Ellipsis in parts:
-            where = parts.index(Ellipsis)
-            parts[where : where + 1] = [slice(None)] * (self.ndim - len(parts) + 1)
-        parts += [slice(None)] * (self.ndim - len(parts))
+        parts = full_key(key, self.ndim)
         spans = []
         for part, n in zip(parts, self.shape, strict=True):
-            spans.append(range(*(part if isinstance(part, slice) else slice(part, part + 1)).indices(n)))
+            spans.append(range(*(part if isinstance(part, slice) else slice(part, part + 1 or None)).indices(n)))
         singles = tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)
         lead, rest = spans[: len(self._lead)], spans[len(self._lead) :]
         out = np.empty([len(s) for s in spans], self.dtype)
@@ -174,21 +182,13 @@ class TiffArray:
 
     def _tiles(self, page: Any, plane: int, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[Any]:
         """Rows and columns of a page, or of one of its separate planes: (rows, columns, samples)."""
-        high, wide = self._tile
-        (y0, y1), (x0, x1) = rows, columns
+        (high, wide), (y0, y1), (x0, x1) = self._tile, rows, columns
         across = -(-self._key.imagewidth // wide)
         down = -(-self._key.imagelength // high)
         out = np.zeros((y1 - y0, x1 - x0, self._key.shaped[4]), self.dtype)
-        for ty in range(y0 // high, -(-y1 // high)):
-            for tx in range(x0 // wide, -(-x1 // wide)):
-                tile = self._segment(page, (plane * down + ty) * across + tx)
-                if tile is None:
-                    continue
-                top, left = ty * high, tx * wide
-                a, b = max(y0, top), min(y1, top + tile.shape[0])
-                c, d = max(x0, left), min(x1, left + tile.shape[1])
-                out[a - y0 : b - y0, c - x0 : d - x0] = tile[a - top : b - top, c - left : d - left]
-        return out
+        return assemble(
+            out, (y0, x0), self._tile, lambda ty, tx: self._segment(page, (plane * down + ty) * across + tx)
+        )
 
     def _segment(self, page: Any, index: int) -> NDArray[Any] | None:
         """A decoded tile or strip (rows, columns, samples), or None where the file has no bytes for it."""

@@ -15,11 +15,14 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+
+from .assembling import assemble
 
 __all__ = ["TILE", "TileArray", "TileFile", "TileLayout", "TileWriter"]
 
@@ -206,12 +209,7 @@ class TileArray:
     def _region(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
         y1, x1 = max(y0, y1), max(x0, x1)
         out = np.empty((y1 - y0, x1 - x0, self._file.layout.channels), self.dtype)
-        for ty in range(y0 // TILE, -(-y1 // TILE) if y1 > y0 else 0):
-            for tx in range(x0 // TILE, -(-x1 // TILE) if x1 > x0 else 0):
-                tile, top, left = self._file.tile(self._level, ty, tx), ty * TILE, tx * TILE
-                a, b = max(y0, top), min(y1, top + tile.shape[0])
-                c, d = max(x0, left), min(x1, left + tile.shape[1])
-                out[a - y0 : b - y0, c - x0 : d - x0] = tile[a - top : b - top, c - left : d - left]
+        assemble(out, (y0, x0), (TILE, TILE), partial(self._file.tile, self._level))
         return out if self.ndim == 3 else out[..., 0]
 
 

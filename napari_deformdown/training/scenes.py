@@ -14,7 +14,7 @@ from ..geometry import label_edges
 from ..imaging import Pyramid
 from ..imaging.blending import read_levels
 from ..imaging.building import halve
-from ..imaging.level import value_range
+from ..imaging.level import scaled
 
 __all__ = ["Scene", "View", "random_view"]
 
@@ -31,7 +31,7 @@ class Scene:
     Parameters
     ----------
     levels : list of (Tensor, (float, float))
-        Image levels (C, h, w) in [0, 1] and full-resolution pixels per level pixel.
+        Image levels (C, h, w), the image's value range as [0, 1], and full-resolution pixels per level pixel.
     edge_levels : list of (Tensor, (float, float))
         The same for the share of label-edge pixels, (1, h, w).
     labels : Tensor
@@ -52,7 +52,7 @@ class Scene:
 
     @classmethod
     def from_pyramid(cls, pyramid: Pyramid, labels: NDArray[np.uint8], finest: int = 0) -> Scene:
-        """Load a pyramid's levels from `finest` on.
+        """Load a pyramid's levels from `finest` on, scaled as `sample` does.
 
         Raises
         ------
@@ -63,14 +63,11 @@ class Scene:
             raise ValueError(f"Labels have the size {labels.shape}, the image {pyramid.shape}.")
         if min(labels.shape) < _SMALLEST:
             raise ValueError(f"An image to train on has at least {_SMALLEST} pixels a side, not {labels.shape}.")
-        low, high = value_range(pyramid.dtype)
         levels: Levels = []
         for level in pyramid.levels[min(finest, len(pyramid.levels) - 1) :]:
             pixels = level.read(0, level.shape[0], 0, level.shape[1])
-            # in the machine's byte order, whatever the file's
-            planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
-            tensor = torch.from_numpy(planes)
-            levels.append(((tensor - low) / (high - low), level.scale))
+            planes = np.ascontiguousarray(scaled(pixels, pyramid.value_range).transpose(2, 0, 1))
+            levels.append((torch.from_numpy(planes), level.scale))
         whole = torch.from_numpy(np.ascontiguousarray(labels))
         edges = label_edges(whole[None])[0]
         share = edges.numpy().astype(np.float32)[..., None]

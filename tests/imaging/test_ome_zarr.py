@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +162,21 @@ def test_a_damaged_chunk_is_a_sentence_when_it_is_read(tmp_path, whole) -> None:
     chunk.write_bytes(b"damaged")
     with open_image(path) as pyramid, pytest.raises(ImageError, match="may be damaged"):
         whole(pyramid)
+
+
+def test_levels_with_fewer_planes_show_the_plane_that_holds_the_one_asked_for(tmp_path, whole) -> None:
+    volume = np.empty((7, 128, 160), np.uint16)
+    volume[:] = np.arange(7)[:, None, None]
+    path = tmp_path / "volume.zarr"
+    write(path, [volume, volume[:4, ::2, ::2], volume[:2, ::4, ::4]], names="zyx")
+    for z in range(7):
+        with open_image(path, at={"Z": z}) as pyramid:
+            assert [int(whole(pyramid, k)[0, 0, 0]) for k in range(3)] == [z, int((z + 0.5) * 4 / 7), int(z > 2)]
+
+
+def test_a_level_that_is_missing_is_named(tmp_path) -> None:
+    path = tmp_path / "a.zarr"
+    write(path, [noise((80, 90)), noise((40, 45))], names="yx")
+    shutil.rmtree(path / "s1")
+    with pytest.raises(ImageError, match=r"a\.zarr lacks the level 's1'"):
+        open_image(path)

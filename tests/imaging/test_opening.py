@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import lzma
+import math
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
+from unittest.mock import patch
 
+import dask.array
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from napari_deformdown.imaging import Cancelled, ImageError, Pyramid, open_image
+from napari_deformdown.imaging import pyramid as pyramid_module
 from napari_deformdown.imaging.building import halve
 from napari_deformdown.imaging.level import Level
 
@@ -105,6 +113,24 @@ def test_levels_of_any_whole_factor_get_that_factor_however_they_were_rounded() 
     for rows, columns in ((250, 375), (251, 376)):
         pyramid = Pyramid.from_array([full, np.zeros((rows, columns), np.uint8)])
         assert pyramid.levels[1].scale == (4, 4)
+
+
+@given(st.integers(1000, 10**6), st.sampled_from([2, 3, 4, 8]), st.sampled_from([math.floor, math.ceil, round]))
+def test_levels_that_were_rounded_again_and_again_keep_their_factor(length, step, rounded) -> None:
+    lengths = [length]
+    while lengths[-1] > step:
+        lengths.append(rounded(lengths[-1] / step))
+    levels = [np.broadcast_to(np.uint8(0), (n, n)) for n in lengths]
+    with patch.object(pyramid_module, "complete_levels", lambda levels, *_: (levels, None)):
+        pyramid = Pyramid.from_array(levels)
+    assert [level.scale for level in pyramid.levels] == [(step**k, step**k) for k in range(len(lengths))]
+
+
+def test_a_piece_of_a_lazy_array_is_read_in_its_chunks_not_in_the_remnant_at_its_edge() -> None:
+    array = dask.array.zeros((1000, 1200), chunks=256)[255:, 200:]
+    assert Pyramid.from_array(array).levels[0].chunk == (256, 256)
+    stack = dask.array.stack([array, array])
+    assert Pyramid.from_array(stack, axes="TYX", at={"T": 1}).levels[0].chunk == (256, 256)
 
 
 @pytest.mark.parametrize("order", [(1, 0), (0, 2, 1), (0, 0), (0, 1, 1)])
@@ -473,3 +499,27 @@ def test_a_large_flat_image_opens_without_a_warning(tmp_path, recwarn, monkeypat
     Image.fromarray(noise((200, 190))).save(tmp_path / "larger.png")
     with pytest.raises(ImageError, match="too large"):
         open_image(tmp_path / "larger.png")
+
+
+@pytest.mark.parametrize("error", [zlib.error, EOFError, lzma.LZMAError, TypeError, KeyError, ZeroDivisionError])
+def test_whatever_an_array_raises_is_a_sentence(error) -> None:
+    class Broken:
+        shape, dtype = (20, 30), np.dtype(np.uint8)
+
+        def __getitem__(self, key):
+            raise error("so it is")
+
+    with pytest.raises(ImageError, match=r"The image cannot be read at rows 0 to 5, columns 2 to 4.*so it is"):
+        Level(Broken(), "YX").read(0, 5, 2, 4)
+
+
+@pytest.mark.parametrize("error", [MemoryError, Cancelled, ImageError, KeyboardInterrupt])
+def test_what_is_no_damage_is_not_called_that(error) -> None:
+    class Raising:
+        shape, dtype = (20, 30), np.dtype(np.uint8)
+
+        def __getitem__(self, key):
+            raise error("as it is")
+
+    with pytest.raises(error, match="^as it is$"):
+        Level(Raising(), "YX").read(0, 5, 2, 4)

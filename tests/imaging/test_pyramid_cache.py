@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import dask.array
@@ -18,6 +21,7 @@ from PIL import Image
 
 from napari_deformdown.imaging import Cancelled, ImageError, open_image, pyramid_cache
 from napari_deformdown.imaging.building import halve
+from napari_deformdown.imaging.flat import WholeFile
 from napari_deformdown.imaging.pyramid_cache import cache_size, clear_cache, file_identity
 from napari_deformdown.imaging.tile_file import TileArray
 
@@ -265,6 +269,87 @@ def test_a_cache_folder_that_cannot_be_made_is_done_without(strips, cache, whole
         np.testing.assert_array_equal(whole(pyramid), noise((600, 1100, 3)))
 
 
+def test_the_same_numbers_along_other_axes_are_another_plane(tmp_path, whole) -> None:
+    image = noise((2, 2, 300, 1100))
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, image, photometric="minisblack", compression="zlib")
+    for axes, expected in (("TZYX", image[1, 0]), ("ZTYX", image[0, 1])):
+        with open_image(path, axes=axes, at={"T": 1, "Z": 0}) as pyramid:
+            np.testing.assert_array_equal(whole(pyramid)[..., 0], expected)
+
+
+@pytest.mark.parametrize("change", ["replaced", "removed", "written"])
+def test_a_file_that_is_another_by_now_does_not_lend_its_name_to_what_was_opened(tmp_path, whole, change) -> None:
+    path, new = tmp_path / "stack.tif", tmp_path / "new.tif"
+    old_image, new_image = noise((2, 300, 1100)), noise((2, 300, 1100), seed=1)
+    options = {"photometric": "minisblack", "compression": "zlib"}
+    tifffile.imwrite(path, old_image, **options)
+    tifffile.imwrite(new, new_image, **options)
+    with open_image(path, axes="TYX", at={"T": 0}) as first:
+        if change == "replaced":
+            os.replace(new, path)
+        elif change == "removed":
+            path.unlink()
+        else:
+            os.utime(path, ns=(0, 0))
+        with first.plane(T=1) as second:
+            np.testing.assert_array_equal(whole(second)[..., 0], old_image[1])
+    if change == "replaced":
+        with open_image(path, axes="TYX", at={"T": 1}) as pyramid:
+            np.testing.assert_array_equal(whole(pyramid)[..., 0], new_image[1])
+    elif change == "written":
+        assert built(path, axes="TYX", at={"T": 1})
+
+
+def test_a_tile_that_is_damaged_while_it_is_open_is_not_kept(strips, cache, whole) -> None:
+    with open_image(strips) as pyramid:
+        path = cache / kept(cache)[0]
+        with path.open("r+b") as file:
+            file.seek(1000)
+            file.write(b"damage")
+        with pytest.raises(ImageError, match="open it again"):
+            whole(pyramid)
+    with open_image(strips) as pyramid:
+        np.testing.assert_array_equal(whole(pyramid), noise((600, 1100, 3)))
+
+
+def test_where_locks_are_not_to_be_had_the_limit_holds_all_the_same(tmp_path, cache, monkeypatch, whole) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def no_locks(file, operation) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    first, second = make_files(tmp_path, 2)
+    with open_image(first) as pyramid:
+        monkeypatch.setenv("DEFORMDOWN_CACHE_GB", str(1.5 * cache_size() / 1e9))
+        assert built(second) and not built(second)
+        assert len(kept(cache)) == 1
+        np.testing.assert_array_equal(whole(pyramid)[..., 0], noise((300, 1100)))
+
+
+def test_locking_alone_is_asked_of_a_file_that_is_open_for_writing(strips, cache, monkeypatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    flock = fcntl.flock
+
+    def over_a_network(file, operation) -> None:
+        if operation & fcntl.LOCK_EX and not file.writable():
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", over_a_network)
+    with open_image(strips):
+        assert clear_cache() == 0 and len(kept(cache)) == 1
+    assert clear_cache() > 0 and kept(cache) == []
+
+
+def test_clearing_the_cache_takes_along_what_was_left_half_done(strips, cache) -> None:
+    built(strips)
+    (cache / "left.part").write_bytes(b"half")
+    clear_cache()
+    assert kept(cache) == []
+
+
 # -- sources without a file
 
 
@@ -313,6 +398,17 @@ def test_a_memory_map_keeps_its_pyramid_by_its_file(tmp_path, cache, whole) -> N
                 np.testing.assert_array_equal(whole(pyramid, 1), halve(image[plane, ..., None]))
         assert seen == sorted(set(seen)) and seen
     assert len(kept(cache)) == 2
+
+
+@pytest.mark.parametrize("mode", ["r+", "c"])
+def test_a_memory_map_that_may_differ_from_its_file_is_not_kept(tmp_path, cache, whole, mode) -> None:
+    noise((500, 600)).tofile(tmp_path / "raw")
+    source = np.memmap(tmp_path / "raw", np.uint8, mode, shape=(500, 600))
+    for value in (1, 2):
+        source[:] = value
+        with open_image(source) as pyramid:
+            assert (whole(pyramid, 1) == value).all()
+    assert kept(cache) == []
 
 
 # -- flat files
@@ -373,3 +469,20 @@ def test_a_large_flat_file_cut_short_is_a_sentence_and_leaves_nothing(tmp_path, 
     with pytest.raises(ImageError, match=r"t\.png cannot be read"):
         open_image(path)
     assert kept(cache) == []
+
+
+def test_the_pixels_of_a_file_that_was_decoded_whole_do_not_stay_in_memory(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyvips", None)
+    Image.fromarray(noise((500, 600, 3))).save(tmp_path / "a.png")
+    decoded = WholeFile.decoded
+    alive: list[weakref.ref] = []
+
+    def watched(self, image) -> np.ndarray:
+        pixels = decoded(self, image).view(type("Pixels", (np.ndarray,), {}))
+        alive.append(weakref.ref(pixels))
+        return pixels
+
+    monkeypatch.setattr(WholeFile, "decoded", watched)
+    with open_image(tmp_path / "a.png"):
+        gc.collect()
+        assert len(alive) == 1 and alive[0]() is None

@@ -151,6 +151,8 @@ def test_what_is_not_compressed_is_read_where_it_is_asked_for(tmp_path, byteorde
             level.array[..., 3:50:7, 5:60:4] if shape[0] == 4 else level.array[3:50:7, 5:60:4],
             image[..., 3:50:7, 5:60:4] if shape[0] == 4 else image[3:50:7, 5:60:4],
         )
+        np.testing.assert_array_equal(level.array[-1], image[-1])
+        np.testing.assert_array_equal(level.array[..., -2, -3], image[..., -2, -3])
     assert os.path.realpath(path) not in open_files()
     with pytest.raises(ImageError, match="closed"):
         level.read(0, 5, 0, 5)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_deformdown.geometry import UniformWarp, label_edges, pixel_centres
-from napari_deformdown.imaging import Pyramid
+from napari_deformdown.imaging import Pyramid, sample
 from napari_deformdown.training import Scene
 from napari_deformdown.training.scenes import View, random_view
 
@@ -163,3 +163,16 @@ def test_labels_of_another_size_are_refused() -> None:
     pyramid = Pyramid.from_array(np.zeros((30, 40), np.uint8))
     with pytest.raises(ValueError, match=r"\(40, 30\).*\(30, 40\)"):
         Scene.from_pyramid(pyramid, np.zeros((40, 30), np.uint8))
+
+
+@pytest.mark.parametrize("dtype, bounds", [("uint16", (0, 4095)), ("int32", (-100, 300)), ("float32", (2.0, 5.0))])
+def test_a_scene_is_scaled_as_the_image_that_is_sampled(dtype, bounds, rng) -> None:
+    image = (bounds[0] + rng.random((90, 130, 3)) * (bounds[1] - bounds[0])).astype(dtype)
+    if dtype == "float32":
+        image[20:50, 30:70] = np.nan
+        image[70, 90] = np.inf
+    pyramid = Pyramid.from_array(image, value_range=bounds)
+    scene = Scene.from_pyramid(pyramid, np.zeros((90, 130), np.uint8))
+    assert all(torch.isfinite(level).all() for level, _ in scene.levels)
+    expected, _ = sample(pyramid, UniformWarp(), (90, 130), supersample=1)
+    torch.testing.assert_close(scene.levels[0][0][None], expected, rtol=0, atol=1e-5)
