@@ -59,6 +59,12 @@ class Pyramid:
     _leases: tuple[Lease, ...] = field(default=(), repr=False, compare=False)
     _open_plane: OpenPlane | None = field(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        rows, columns = self.shape
+        parts = [f"{rows:,} x {columns:,}", f"{self.channels} channel{'s' * (self.channels != 1)}", str(self.dtype)]
+        parts += [f"{axis} {self.at.get(axis, 0)} of {length}" for axis, length in self.stack.items()]
+        return f"<Pyramid {self.name}: {', '.join(parts)}, {len(self.levels)} levels>"
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns at full resolution."""

@@ -523,3 +523,8 @@ def test_what_is_no_damage_is_not_called_that(error) -> None:
 
     with pytest.raises(error, match="^as it is$"):
         Level(Raising(), "YX").read(0, 5, 2, 4)
+
+
+def test_a_pyramid_prints_as_a_line_not_as_its_pixels() -> None:
+    pyramid = open_image(np.zeros((4, 200, 3000), np.uint16), axes="ZYX", at={"Z": 2})
+    assert repr(pyramid) == "<Pyramid image: 200 x 3,000, 1 channel, uint16, Z 2 of 4, 7 levels>"
