@@ -139,3 +139,16 @@ def test_a_saved_mask_with_many_constant_tiles_is_the_labels(sampler, tmp_path) 
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif"), result.labels())
     runs = result.runs(0, (100, 900, 50, 3000))
     np.testing.assert_array_equal(runs.decode(), result.labels(0, (100, 900, 50, 3000)))
+
+
+@settings(max_examples=20)
+@given(seeds, st.sampled_from(SAMPLERS), st.sets(st.integers(0, 6), min_size=1))
+def test_a_round_trip_invents_no_class(seed, sampler, classes) -> None:
+    """Labels at the sampling points, brought back: ids are among those that were there."""
+    rng = np.random.default_rng(seed)
+    ids = rng.choice(sorted(classes), (9, 12))
+    probabilities = torch.from_numpy(np.eye(7, dtype=np.float32)[ids]).movedim(-1, 0)
+    painter = Painter(probabilities, make_warp(sampler, rng))
+    for level in (0, 2):
+        found = painter.labels(*(Axis(n, level, range(-(-n >> level))) for n in (331, 407)))
+        assert set(np.unique(found)) <= set(np.unique(ids))
