@@ -23,8 +23,9 @@ from napari_deformdown.evaluation import confusion, iou
 from napari_deformdown.geometry import Warp, edge_density, edge_strength, label_edges
 from napari_deformdown.imaging.blending import read_levels
 from napari_deformdown.imaging.sampling import SUPERSAMPLE
-from napari_deformdown.network import LabelClass, ModelConfig, Segmentation
+from napari_deformdown.network import LabelClass, ModelConfig
 
+from .geometry.pictures import segmentation
 from .labelled import SETS
 from .variants import CANDIDATES
 
@@ -103,17 +104,9 @@ def score(
     h, w = (n * SUPERSAMPLE for n in budget)
     side = (warp.footprint(h, w).prod(-1) * labels.shape[0] * labels.shape[1]).sqrt()
     fine = read_levels(levels, labels.shape, warp.grid(h, w).float(), side.float())
-    classes = tuple(LabelClass(str(k), "#000000") for k in range(max(2, fine.shape[1])))
-    result = Segmentation(
-        probabilities=F.avg_pool2d(fine, SUPERSAMPLE)[0],
-        warp=warp,
-        shape=labels.shape,
-        classes=classes,
-        method="oracle",
-        density=torch.ones(1, 1),
-        sampled=fine[0],
-    ).labels()
-    counts = confusion(labels, result, len(classes)), confusion(labels[band], result[band], len(classes))
+    result = segmentation(F.avg_pool2d(fine, SUPERSAMPLE)[0], warp, labels.shape).labels()
+    classes = fine.shape[1]
+    counts = confusion(labels, result, classes), confusion(labels[band], result[band], classes)
     return float(np.nanmean(iou(counts[0]))), float(np.nanmean(iou(counts[1])))
 
 

@@ -17,6 +17,7 @@ from napari_deformdown.geometry import (
     normalise,
     pixel_edges,
 )
+from napari_deformdown.geometry.coordinates import lattice_points
 from napari_deformdown.geometry.lattice_warp import LatticeWarp
 
 __all__ = ["CANDIDATES"]
@@ -45,14 +46,10 @@ class ColumnsFirst(Tried):
         self.cells = density.shape[1], density.shape[2]
 
     def lattice_to_image(self, v: Tensor, u: Tensor) -> Tensor:
-        return self._turned.to_image(_points(v, u).flip(-1)).flip(-1)
+        return self._turned.to_image(lattice_points(v, u).flip(-1)).flip(-1)
 
     def lattice_to_sample(self, y: Tensor, x: Tensor) -> Tensor:
-        return self._turned.to_sample(_points(y, x).flip(-1)).flip(-1)
-
-
-def _points(v: Tensor, u: Tensor) -> Tensor:
-    return torch.stack([v.unsqueeze(-1).expand_as(u), u], -1)
+        return self._turned.to_sample(lattice_points(y, x).flip(-1)).flip(-1)
 
 
 def _towards_separable(density: Tensor, share: float) -> Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.measure import label as components
 from torch import Tensor
 
-from napari_deformdown.geometry import Warp, edge_density, label_edges, normalise, with_uniform
+from napari_deformdown.geometry import Warp, edge_density, edge_strength, normalise, with_uniform
 from napari_deformdown.imaging import Pyramid, sample
 from napari_deformdown.network import LabelClass, Segmentation
 from napari_deformdown.samples.synthetic_slide import CLASSES, SyntheticSlide
@@ -55,8 +55,8 @@ def steep_density(h: int, w: int) -> Tensor:
 
 def label_density(labels: NDArray[np.uint8], h: int, w: int) -> Tensor:
     """The edge density of labels (H, W) with a uniform floor: (1, h, w) float64, mean one."""
-    edges = label_edges(torch.from_numpy(labels)[None]).double()
-    return with_uniform(edge_density(F.adaptive_avg_pool2d(edges[None], (h, w))[0]), _UNIFORM)
+    strength = edge_strength(torch.from_numpy(labels)[None], (h, w)).double()
+    return edge_density(strength, steepness=1 - _UNIFORM)
 
 
 def regions(height: int, width: int) -> tuple[NDArray[np.uint8], int]:

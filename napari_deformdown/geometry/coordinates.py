@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["pixel_centres", "pixel_edges", "to_grid_sample", "to_world"]
+__all__ = ["lattice_points", "pixel_centres", "pixel_edges", "to_grid_sample", "to_world"]
 
 
 def pixel_centres(n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None) -> Tensor:
@@ -19,6 +19,11 @@ def pixel_centres(n: int, *, dtype: torch.dtype = torch.float64, device: torch.d
 def pixel_edges(n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None) -> Tensor:
     """Edges of n equal cells of [0, 1]: r / n, shape (n + 1,)."""
     return torch.arange(n + 1, dtype=dtype, device=device) / n
+
+
+def lattice_points(y: Tensor, x: Tensor) -> Tensor:
+    """Points of rows at heights y (N, R) and places x (N, R, C) along them: (N, R, C, 2)."""
+    return torch.stack([y.unsqueeze(-1).expand_as(x), x], -1)
 
 
 def to_grid_sample(points: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class Lattice:
         self._nodes = displacement.flatten(1, 2)
         self.batch = displacement.shape[0]
         self.cells = displacement.shape[1] - 1, displacement.shape[2] - 1
-        self.dtype, self.device = displacement.dtype, displacement.device
+        self.dtype = displacement.dtype
         self._inverses: dict[int, Tensor] = {}
 
     def forward(self, points: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .coordinates import lattice_points
 from .density import normalise
 from .lattice import Lattice, unfolded
 from .lattice_warp import LatticeWarp
@@ -51,11 +52,11 @@ class MongeWarp(LatticeWarp):
         self._map = Lattice(unfolded(displacement, least))
 
     def lattice_to_image(self, v: Tensor, u: Tensor) -> Tensor:
-        points = torch.stack([v.unsqueeze(-1).expand_as(u), u], -1)
+        points = lattice_points(v, u)
         return self._map.inverse(points.flatten(1, 2)).reshape(points.shape)
 
     def lattice_to_sample(self, y: Tensor, x: Tensor) -> Tensor:
-        points = torch.stack([y.unsqueeze(-1).expand_as(x), x], -1)
+        points = lattice_points(y, x)
         return self._map.forward(points.flatten(1, 2)).reshape(points.shape)
 
     def _sample_nodes(self) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .coordinates import lattice_points
 from .density import mean_over, normalise
 from .warp import Warp, breaks
 
@@ -46,12 +47,12 @@ class TransportWarp(Warp):
     def lattice_to_image(self, v: Tensor, u: Tensor) -> Tensor:
         y = _inverse_cdf(self._marginal, v)
         x = _inverse_cdf(self._conditional_at(y), u)
-        return torch.stack([y.unsqueeze(-1).expand_as(x), x], -1)
+        return lattice_points(y, x)
 
     def lattice_to_sample(self, y: Tensor, x: Tensor) -> Tensor:
         v = _cdf(self._marginal, y)
         u = _cdf(self._conditional_at(y), x)
-        return torch.stack([v.unsqueeze(-1).expand_as(u), u], -1)
+        return lattice_points(v, u)
 
     # What shows results stays with numpy on the caller's thread: torch would hand its many small steps to threads of
     # its own, which wait for each other whenever the machine is busy.

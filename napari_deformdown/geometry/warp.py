@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .coordinates import pixel_centres, pixel_edges
+from .coordinates import lattice_points, pixel_centres, pixel_edges
 
 __all__ = ["UniformWarp", "Warp"]
 
@@ -198,10 +198,10 @@ class UniformWarp(Warp):
         self.batch, self.dtype, self.device = batch, dtype, torch.device(device)
 
     def lattice_to_image(self, v: Tensor, u: Tensor) -> Tensor:
-        return torch.stack([v.unsqueeze(-1).expand_as(u), u], -1)
+        return lattice_points(v, u)
 
     def lattice_to_sample(self, y: Tensor, x: Tensor) -> Tensor:
-        return torch.stack([y.unsqueeze(-1).expand_as(x), x], -1)
+        return lattice_points(y, x)
 
     def raster_to_sample(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         return y[:, None].float(), x[None].float()
