@@ -24,6 +24,7 @@ from napari_deformdown.geometry import Warp, edge_density, edge_strength, label_
 from napari_deformdown.imaging.blending import read_levels
 from napari_deformdown.imaging.sampling import SUPERSAMPLE
 from napari_deformdown.network import LabelClass, ModelConfig
+from napari_deformdown.network.sharpening import SHARPNESS
 
 from .geometry.pictures import segmentation
 from .labelled import SETS
@@ -104,7 +105,7 @@ def score(
     h, w = (n * SUPERSAMPLE for n in budget)
     side = (warp.footprint(h, w).prod(-1) * labels.shape[0] * labels.shape[1]).sqrt()
     fine = read_levels(levels, labels.shape, warp.grid(h, w).float(), side.float())
-    result = segmentation(F.avg_pool2d(fine, SUPERSAMPLE)[0], warp, labels.shape).labels()
+    result = segmentation(F.avg_pool2d(fine, SUPERSAMPLE)[0], warp, labels.shape, SHARPNESS).labels()
     classes = fine.shape[1]
     counts = confusion(labels, result, classes), confusion(labels[band], result[band], classes)
     return float(np.nanmean(iou(counts[0]))), float(np.nanmean(iou(counts[1])))

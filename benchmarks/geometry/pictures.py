@@ -98,7 +98,7 @@ def smooth(classes: int, budget: tuple[int, int]) -> Tensor:
     return torch.softmax(4 * _waves(classes, (8, 16), budget, 5)[0], 0).float()
 
 
-def segmentation(probabilities: Tensor, warp: Warp, shape: tuple[int, int]) -> Segmentation:
+def segmentation(probabilities: Tensor, warp: Warp, shape: tuple[int, int], sharpness: float = 0.0) -> Segmentation:
     """A fresh result without anything computed yet."""
     return Segmentation(
         probabilities=probabilities,
@@ -108,6 +108,7 @@ def segmentation(probabilities: Tensor, warp: Warp, shape: tuple[int, int]) -> S
         method="learnt",
         density=torch.ones(1, 1),
         sampled=torch.zeros(3, *probabilities.shape[1:]),
+        sharpness=sharpness,
     )
 
 

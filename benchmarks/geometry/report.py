@@ -50,8 +50,8 @@ def summary(rows: dict[str, _Rows]) -> dict[str, float]:
         A dense convolution's time over that of our attraction on the CPU.
     restore_speedup, restore_speedup_linear
         The time of scipy's nearest and linear interpolation of all classes over ours.
-    restore_iou_gain
-        Mean IoU of ours less that of the nearest point.
+    restore_iou_gain, restore_iou_gain_linear
+        Mean IoU of ours less that of the nearest point, and less that of linear interpolation.
     anti_aliasing_gain
         Ceiling mean IoU of reads over the footprint less that of reads at points.
     size_time_ratio, size_peak_mb
@@ -75,6 +75,7 @@ def summary(rows: dict[str, _Rows]) -> dict[str, float]:
         "restore_speedup": restored["speedup_nearest"],
         "restore_speedup_linear": restored["speedup_linear"],
         "restore_iou_gain": restored["iou_ours"] - restored["iou_nearest"],
+        "restore_iou_gain_linear": restored["iou_ours"] - restored["iou_linear"],
         "anti_aliasing_gain": read["iou_anti_aliased"] - read["iou_points"],
         "size_time_ratio": large["seconds"] / small["seconds"],
         "size_peak_mb": large["growth_mb"],
@@ -140,12 +141,12 @@ def _restored(figures: dict[str, Any]) -> _Cells:
             if f"{key}_s" in row:
                 pair = f"{1e3 * row['ours_s']:.3g} ms", f"{1e3 * row[f'{key}_s']:.4g} ms"
                 yield "restore, time", row["sampler"], name, f"{row[f'speedup_{key}']:.3g}", *pair
-        for key in ("nearest", "linear"):
+        for key, name in {"nearest": "nearest", "linear": "linear", "linear_sharpened": "linear, sharpened"}.items():
             ours, other = row["iou_ours"], row[f"iou_{key}"]
             yield (
                 "restore, mean IoU",
                 row["sampler"],
-                f"scipy {key}",
+                f"scipy {name}",
                 f"{ours / other:.3f}",
                 f"{ours:.3f}",
                 f"{other:.3f}",

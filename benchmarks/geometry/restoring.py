@@ -19,6 +19,7 @@ from torch import Tensor
 
 from napari_deformdown.evaluation import confusion, iou
 from napari_deformdown.geometry import SAMPLERS, Warp, make_warp
+from napari_deformdown.network.sharpening import SHARPNESS, sharpen
 
 from ..timing import seconds
 from .pictures import anti_aliased, label_density, regions, segmentation
@@ -49,6 +50,9 @@ def measure(
     shape: tuple[int, int] = (1024, 2048), budget: tuple[int, int] = (64, 128), repeats: int = 3
 ) -> list[dict[str, Any]]:
     """A row for each sampler: seconds, and mean IoU against the labels at full resolution.
+
+    Values are the shares of the classes at the sampling points, as anti-aliased reading gives them; "linear_sharpened"
+    is scipy's interpolator on values that were sharpened as ours are, for what the way of interpolating itself does.
 
     All start from a warp that has given its sampling points, as it must before there is anything to restore: the row
     `construction` says what that costs. Ours is charged with the inverse and all look-up tables, made anew each time;
@@ -86,14 +90,15 @@ def _row(
     found = {name: [_timed(way) for _ in range(repeats)] for name, way in ways.items()}
     time = {name: statistics.median(t for t, _ in runs) for name, runs in {"ours": ours, **found}.items()}
     nearest, linear = found["nearest"][0][1], found["linear"][0][1]
-    filled = np.where(linear < 0, nearest, linear)
+    sharpened = by_linear(points, sharpen(probabilities[None])[0].flatten(1).T.double().numpy(), pixels)
     return {
         "sampler": sampler,
         **{f"{name}_s": taken for name, taken in time.items()},
         **{f"speedup_{name}": taken / time["ours"] for name, taken in time.items() if name != "ours"},
         "iou_ours": _mean_iou(labels, ours[0][1], classes),
         "iou_nearest": _mean_iou(labels, nearest, classes),
-        "iou_linear": _mean_iou(labels, filled, classes),
+        "iou_linear": _mean_iou(labels, np.where(linear < 0, nearest, linear), classes),
+        "iou_linear_sharpened": _mean_iou(labels, np.where(sharpened < 0, nearest, sharpened), classes),
         "outside_linear": float((linear < 0).mean()),
     }
 
@@ -116,7 +121,7 @@ def by_linear(points: Floats, values: Floats, pixels: Floats) -> Labels:
 
 def _ours(warp: Warp, probabilities: Tensor, shape: tuple[int, int]) -> NDArray[np.uint8]:
     with torch.inference_mode():
-        return segmentation(probabilities, warp, shape).labels()
+        return segmentation(probabilities, warp, shape, SHARPNESS).labels()
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -61,6 +61,8 @@ class ModelConfig:
         Sampler that makes the warp, one of `geometry.SAMPLERS`.
     uniform_fraction : float
         f in the uniform floor (1 - f) d + f, in (0, 1].
+    sharpness : float
+        How much masks are sharpened, from 0 to 4, see `sharpen`.
     segmenter : dict
         `architecture` and `encoder` of segmentation_models_pytorch, `input_scale`, further keywords.
     budget : (int, int)
@@ -84,6 +86,7 @@ class ModelConfig:
     density_blur: float = 1.0
     sampler: str = "monge"
     uniform_fraction: float = 0.2
+    sharpness: float = 0.0
     segmenter: dict[str, Any] = field(
         default_factory=lambda: {
             "architecture": "Unet",
@@ -110,6 +113,8 @@ class ModelConfig:
             raise ModelError(f"A budget has at least 8 x 8 points, not {self.budget}.")
         if not 0 < self.uniform_fraction <= 1:
             raise ModelError(f"uniform_fraction lies in (0, 1], not {self.uniform_fraction}.")
+        if not 0 <= self.sharpness <= 4:
+            raise ModelError(f"sharpness lies in [0, 4], not {self.sharpness}.")
 
     def _check_types(self) -> None:
         number = (int, float)
@@ -121,6 +126,7 @@ class ModelConfig:
             "density_blur": number,
             "sampler": (str,),
             "uniform_fraction": number,
+            "sharpness": number,
             "segmenter": (dict,),
             "description": (str,),
             "training": (dict,),

@@ -111,6 +111,7 @@ def segment(
         seconds=seconds,
         reading=reading + read,
         overview_points=overview_points,
+        sharpness=model.config.sharpness,
         record={"image": image.name, "model": model.config.name, **({"at": dict(image.at)} if image.at else {})},
     )
 

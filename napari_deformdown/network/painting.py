@@ -38,7 +38,7 @@ class Painter:
     Parameters
     ----------
     probabilities : Tensor
-        (K, h, w) float32 on the CPU, K <= 255.
+        (K, h, w) float32 on the CPU, K <= 255; summing to one over classes, some below 0 if they were sharpened.
     warp : Warp
         A single warp.
     """
@@ -122,7 +122,9 @@ class Painter:
             v, u = self._warp.raster_to_sample(rows[down].centres(), x[across])
             part = out[down, across]
             at = (np.broadcast_to(a.numpy(), part.shape).reshape(-1) for a in (v, u))
-            part[...] = confidence(self._labeller.interpolate(*at), kind).reshape(part.shape)
+            values = np.maximum(self._labeller.interpolate(*at), 0)
+            values /= values.sum(0)
+            part[...] = confidence(values, kind).reshape(part.shape)
 
 
 def _members(blocks: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.int64]:

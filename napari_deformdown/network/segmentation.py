@@ -23,6 +23,7 @@ from .levels import LazyLevel
 from .painting import Painter
 from .raster import Axis
 from .runs import Runs
+from .sharpening import sharpen
 
 __all__ = ["ConfidenceLevel", "LabelLevel", "Segmentation"]
 
@@ -33,8 +34,8 @@ T = TypeVar("T", bound=np.generic)
 class Segmentation:
     """Class probabilities at the sampling points, and the warp that carries them back to the image.
 
-    Labels are interpolated *probabilities*, then the most probable class: boundaries finer than the sampled image, and
-    never a class that is in none of the points around.
+    Labels are interpolated *probabilities*, sharpened by what interpolation blurs, then the most probable class:
+    boundaries finer than the sampled image, and never a class that is in none of the points around.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ class Segmentation:
         Chunks and bytes that were read.
     overview_points : int
         Pixels of the overview that were read to find the density; 0 for uniform.
+    sharpness : float
+        See `sharpen`: 0, or more where probabilities are means over the points' cells.
     record : dict
         Model and settings, kept with exported masks.
     """
@@ -75,6 +78,7 @@ class Segmentation:
     seconds: dict[str, float] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
     overview_points: int = 0
+    sharpness: float = 0.0
     record: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -234,7 +238,7 @@ class Segmentation:
 
     @cached_property
     def _painter(self) -> Painter:
-        return Painter(self.probabilities, self.warp)
+        return Painter(sharpen(self.probabilities[None], self.sharpness)[0], self.warp)
 
 
 class LabelLevel(LazyLevel):
