@@ -6,13 +6,19 @@ import argparse
 import importlib
 import logging
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from napari_deformdown.training.procedure import PARTS
+
 from .recipe import rescore, run
 
-RECIPES = {"earth": "earth", "synthetic-slide": "synthetic_slide"}
+RECIPES = {
+    name: name.replace("-", "_")
+    for name in ("earth", "synthetic-slide", "fundus-lesions", "fundus-vessels", "kidney-glomeruli")
+}
 
 
 def main() -> None:
@@ -20,22 +26,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m recipes", description=__doc__)
     parser.add_argument("recipe", choices=sorted(RECIPES))
     parser.add_argument("--output", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of labelled images")
     parser.add_argument("--steps", type=int, help="optimiser steps, instead of the recipe's")
-    parser.add_argument("--twin", action="store_true", help="also train and score a uniform twin")
-    parser.add_argument("--rescore", action="store_true", help="keep the folder's weights; choose the floor and score")
+    parser.add_argument("--seed", type=int, default=0, help="source of all chance")
+    parser.add_argument(
+        "--part",
+        choices=PARTS,
+        help="train only this one of model and twin, so that two processes may share the work; a last run without it "
+        "takes up both",
+    )
+    parser.add_argument("--rescore", action="store_true", help="keep the folder's weights; choose and score anew")
     parser.add_argument("--threads", type=int, default=1, help="threads of the CPU")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
-    words = ["python", "-m", "recipes", arguments.recipe, "--output", f"models/{arguments.recipe}"]
-    words += ["--steps", str(arguments.steps)] if arguments.steps else []
-    words += ["--twin"] if arguments.twin else []
-    words += ["--threads", str(arguments.threads)] if arguments.threads != 1 else []
     recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE
     if arguments.rescore:
-        rescore(recipe, arguments.output)
+        rescore(recipe, arguments.data, arguments.output)
         return
-    run(recipe, arguments.output, shlex.join(words), steps=arguments.steps, twin=arguments.twin)
+    words = ["python", "-m", "recipes", arguments.recipe, "--data", "FOLDER", "--output", f"models/{arguments.recipe}"]
+    words += ["--steps", str(arguments.steps)] if arguments.steps else []
+    words += ["--seed", str(arguments.seed)] if arguments.seed else []
+    options = replace(recipe.options, steps=arguments.steps or recipe.options.steps, seed=arguments.seed)
+    parts = (arguments.part,) if arguments.part else PARTS
+    run(replace(recipe, options=options), arguments.data, arguments.output, shlex.join(words), parts=parts)
 
 
 if __name__ == "__main__":

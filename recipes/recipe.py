@@ -1,11 +1,11 @@
-"""What the recipes share: train, choose the uniform floor, score on held-out images, write model and card."""
+"""What the recipes share: train model and twin, choose on validation, score on held-out images, write model and card."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,159 +13,136 @@ import numpy as np
 import torch
 
 from napari_deformdown.evaluation import iou, score_segmentation
-from napari_deformdown.imaging import open_image
 from napari_deformdown.network import DeformedSegmenter, ModelConfig, load_model, save_model, segment
-from napari_deformdown.training import Scene, TrainingFinished, TrainingOptions, TrainingStep, train
+from napari_deformdown.training import (
+    FloorTried,
+    Scene,
+    Training,
+    TrainingOptions,
+    TrainingResumed,
+    TrainingStep,
+    ValidationImage,
+    choose_floors,
+    run_training,
+)
 
 from .tables import score_table
 
-__all__ = ["LabelledImage", "Recipe", "rescore", "run"]
+__all__ = ["Recipe", "rescore", "run"]
 
 log = logging.getLogger(__name__)
-
-FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6)
-BUDGETS = ((64, 128), (128, 256))
-
-
-@dataclass(frozen=True)
-class LabelledImage:
-    """An image (array or list of levels), its labels, and the region in which it is scored."""
-
-    image: Any
-    labels: Any
-    region: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that makes one shipped model.
 
-    `scenes`, `validation` and `held_out` are called when needed, since they may take long to make.
+    `scenes`, `validation` and `held_out` are called with the folder of labelled images, since they may take long to
+    make; `held_out` gives sets by their names.
     """
 
     config: ModelConfig
     options: TrainingOptions
-    scenes: Callable[[], Sequence[Scene]]
-    validation: Callable[[], Sequence[LabelledImage]]
-    held_out: Callable[[], Sequence[LabelledImage]]
-    card: str  # Markdown with {scores}, {command}, {steps}, {sampler}, {trained_sampler}
+    scenes: Callable[[Path], Sequence[Scene]]
+    validation: Callable[[Path], Sequence[ValidationImage]]
+    held_out: Callable[[Path], Mapping[str, Sequence[ValidationImage]]]
+    card: str  # Markdown with {scores}, {notes}, {command}, {training}, {images}
+    budgets: tuple[tuple[int, int], ...] = ((64, 96), (128, 192), (256, 384))
+    images: Mapping[str, Sequence[str]] | None = None  # by name, for the card
 
 
-def rescore(recipe: Recipe, output: Path) -> None:
-    """Choose the uniform floor anew and score the model of a folder under the recipe's sampler; weights stay."""
-    model = load_model(output, "cpu")
-    trained = {"sampler": model.config.sampler, **model.config.training}
-    model.config = replace(model.config, sampler=recipe.config.sampler, training=trained)
-    twins = [row for row in model.config.scores["held_out"] if row["method"] == "uniform twin"]
-    fraction = _choose_fraction(model, recipe.validation())
-    model.config = replace(model.config, uniform_fraction=fraction)
-    scores = _scores(model, recipe.held_out(), ("uniform", "learnt"), fraction)
-    options = replace(recipe.options, steps=trained["steps"])
-    _write(model, [*scores, *twins], recipe, options, trained["command"], output)
-
-
-def run(recipe: Recipe, output: Path, command: str, *, steps: int | None, twin: bool) -> None:
-    """Train a recipe's model and write model, scores and card to a folder."""
-    options = replace(recipe.options, steps=steps or recipe.options.steps)
-    scenes = recipe.scenes()
+def run(recipe: Recipe, data: Path, output: Path, command: str, *, parts: Sequence[str]) -> None:
+    """Train a recipe's model and its twin; with both, write model, scores and card to a folder."""
     start = time.perf_counter()
-    model = _train(recipe.config, scenes, options)
-    minutes = (time.perf_counter() - start) / 60
-    fraction = _choose_fraction(model, recipe.validation())
-    held_out = recipe.held_out()
-    scores = _scores(model, held_out, ("uniform", "learnt"), fraction)
-    model.config = replace(
-        model.config,
-        uniform_fraction=fraction,
-        training={
-            **asdict(options),
-            "sampler": recipe.config.sampler,
-            "command": command,
-            "minutes": round(minutes, 1),
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-        },
+    training = Training(
+        config=recipe.config,
+        options=recipe.options,
+        scenes=recipe.scenes(data),
+        validation=recipe.validation(data) if len(parts) > 1 else (),
+        budgets=recipe.budgets,
+        data=recipe.config.name,
+        record={"sampler": recipe.config.sampler, "command": command, "threads": torch.get_num_threads()},
     )
-    _write(model, scores, recipe, options, command, output)
-    if twin:
-        alone = replace(options, uniform_share=1.0, edge_weight=0.0)
-        other = _train(recipe.config, scenes, alone)
-        for row in _scores(other, held_out, ("uniform",), fraction):
-            scores.append({**row, "method": "uniform twin"})
-        _write(model, scores, recipe, options, command, output)
-
-
-def _write(
-    model: DeformedSegmenter,
-    scores: Sequence[dict[str, Any]],
-    recipe: Recipe,
-    options: TrainingOptions,
-    command: str,
-    output: Path,
-) -> None:
-    ordered = sorted(scores, key=lambda row: (row["budget"], row["method"]))
-    model.config = replace(model.config, scores={"held_out": ordered})
-    save_model(model, output)
-    card = recipe.card.format(
-        scores=score_table(model.config),
-        command=command,
-        steps=options.steps,
-        sampler=model.config.sampler,
-        trained_sampler=model.config.training["sampler"],
-    )
-    (output / "README.md").write_text(card, "utf-8")
-
-
-def _train(config: ModelConfig, scenes: Sequence[Scene], options: TrainingOptions) -> DeformedSegmenter:
-    torch.manual_seed(options.seed)
-    for event in train(DeformedSegmenter(config), scenes, options):
+    for event in run_training(training, output, parts=parts):
         if isinstance(event, TrainingStep) and event.step % 50 == 0:
             log.info(
-                "step %d of %d: loss %.3f, divergence %.3f",
+                "step %d of %d: loss %.3f, divergence %.3f, %.0f s",
                 event.step,
                 event.total,
                 event.loss,
                 event.divergence,
+                time.perf_counter() - start,
             )
-        if isinstance(event, TrainingFinished):
-            return event.model
-    raise RuntimeError("Training ended without a result.")
+        elif isinstance(event, (FloorTried, TrainingResumed)):
+            log.info("%s", event)
+    if len(parts) > 1:
+        _score(load_model(output, "cpu"), recipe, data, output)
 
 
-def _choose_fraction(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> float:
-    """The uniform fraction with the best mean IoU on validation images, which are not the held-out ones."""
-    results = {}
-    for fraction in FRACTIONS:
-        rows = _scores(model, images, ("learnt",), fraction)
-        results[fraction] = float(np.mean([row["miou"] for row in rows]))
-        log.info("uniform fraction %.2f: validation mIoU %.4f", fraction, results[fraction])
-    return max(results, key=lambda f: results[f])
+def rescore(recipe: Recipe, data: Path, output: Path) -> None:
+    """Choose the uniform fractions anew and score the model of a folder; weights stay."""
+    model = load_model(output, "cpu")
+    trained = {"sampler": model.config.sampler, **model.config.training}
+    model.config = replace(model.config, sampler=recipe.config.sampler, training=trained)
+    for event in choose_floors(model, recipe.validation(data), recipe.budgets):
+        log.info("%s", event)
+    _score(model, recipe, data, output)
+
+
+def _score(model: DeformedSegmenter, recipe: Recipe, data: Path, output: Path) -> None:
+    rows = [
+        row for name, images in recipe.held_out(data).items() for row in _scores(model, name, images, recipe.budgets)
+    ]
+    model.config = replace(model.config, scores={**model.config.scores, "held_out": rows})
+    save_model(model, output)
+    training = model.config.training
+    card = recipe.card.format(
+        scores=score_table(model.config),
+        notes=_notes(model.config),
+        command=training["command"],
+        training=(
+            f"trained jointly for {training['steps']} steps under the sampler {training['sampler']!r}; "
+            f"used and scored with {model.config.sampler!r}"
+        ),
+        images="; ".join(f"{kind}: {', '.join(names)}" for kind, names in (recipe.images or {}).items()),
+    )
+    (output / "README.md").write_text(card, "utf-8")
+
+
+def _notes(config: ModelConfig) -> str:
+    floors = ", ".join(f"{fraction:g} at {points:,} points" for points, fraction in config.floors)
+    uniform = (
+        "a twin: a second segmenter of the same design that was trained on uniform sampling alone and did better on the "
+        "validation images"
+        if config.twin
+        else "the same segmenter, which did better on the validation images than a twin trained on uniform sampling alone"
+    )
+    if not config.training.get("twin"):
+        uniform = "the same segmenter"
+    return (
+        f'Pixels of all images are counted together, at full resolution. "uniform" runs through {uniform}. '
+        f"Uniform fraction of the learnt density, chosen on the validation images (1 is uniform sampling): {floors}. "
+        "One run, one seed: differences of a point or two are within what another seed may give."
+    )
 
 
 def _scores(
-    model: DeformedSegmenter,
-    images: Sequence[LabelledImage],
-    methods: Sequence[str],
-    fraction: float,
+    model: DeformedSegmenter, name: str, images: Sequence[ValidationImage], budgets: Sequence[tuple[int, int]]
 ) -> list[dict[str, Any]]:
-    names = [c.name for c in model.config.classes]
+    classes = [c.name for c in model.config.classes]
     rows = []
-    for budget in BUDGETS:
-        for method in methods:
-            counts = sum(
-                score_segmentation(
-                    segment(open_image(i.image), model, budget, method, uniform_fraction=fraction),
-                    i.labels,
-                    i.region,
-                )
-                for i in images
-            )
+    for budget in budgets:
+        for method in ("uniform", "learnt"):
+            results = ((segment(i.image, model, budget, method), i) for i in images)
+            counts = sum(score_segmentation(result, i.labels, i.region) for result, i in results)
             values = iou(np.asarray(counts))
             row = {
+                "set": name,
                 "budget": list(budget),
                 "method": method,
                 "miou": round(float(np.nanmean(values)), 4),
-                "per_class": {n: round(float(v), 4) for n, v in zip(names, values, strict=True)},
+                "foreground_miou": round(float(np.nanmean(values[1:])), 4),
+                "per_class": {n: round(float(v), 4) for n, v in zip(classes, values, strict=True)},
             }
             log.info("%s", row)
             rows.append(row)

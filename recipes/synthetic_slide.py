@@ -7,9 +7,9 @@ import numpy as np
 from napari_deformdown.imaging import Level, Pyramid
 from napari_deformdown.network import LabelClass, ModelConfig
 from napari_deformdown.samples.synthetic_slide import CLASSES, SlideLevel, SyntheticSlide
-from napari_deformdown.training import Scene, TrainingOptions
+from napari_deformdown.training import Scene, TrainingOptions, ValidationImage
 
-from .recipe import LabelledImage, Recipe
+from .recipe import Recipe
 
 # A slide of more pixels shows the same shapes, but its nuclei blur into a tint: training sees both. Whatever the
 # slide's size, it is read from the level that has this many rows on.
@@ -32,8 +32,8 @@ def scenes() -> list[Scene]:
     return [Scene.from_pyramid(pyramid, np.asarray(labels)) for pyramid, labels in slides]
 
 
-def _images(seeds: range) -> list[LabelledImage]:
-    return [LabelledImage(*_slide(seed)) for seed in seeds]
+def _images(seeds: range) -> list[ValidationImage]:
+    return [ValidationImage(*_slide(seed)) for seed in seeds]
 
 
 RECIPE = Recipe(
@@ -45,31 +45,28 @@ RECIPE = Recipe(
         description="Stroma, glands and tumour on synthetic whole slides.",
     ),
     options=TrainingOptions(steps=1400, uniform_share=0.35),
-    scenes=scenes,
-    validation=lambda: _images(VALIDATION),
-    held_out=lambda: _images(HELD_OUT),
+    scenes=lambda data: scenes(),
+    validation=lambda data: _images(VALIDATION),
+    held_out=lambda data: {"synthetic slides": _images(HELD_OUT)},
     card="""# synthetic-slide
 
 Stroma, glands and tumour on synthetic whole slides: islands of tissue that cover about a tenth of an otherwise empty
 slide, the case that learnt sampling is for.
 
 - **Classes**: 0 background, 1 stroma, 2 gland, 3 tumour.
-- **Network**: deformation net D_theta (66 k weights) and a U-Net on MobileNetV3-small, trained jointly from scratch for
-  {steps} steps under the {trained_sampler} sampler; used and scored with {sampler}. The rows "uniform" and "learnt"
-  below run through the same segmenter.
+- **Network**: deformation net D_theta (66 k weights) and a U-Net on MobileNetV3-small, {training}.
 - **Data**: `napari_deformdown.samples.SyntheticSlide` of 2048, 4096 and 16384 rows in turn, read from their level
   of 2048 rows; seeds 1 to 45 for training, 1001 to 1003 to choose the uniform floor, 2001 to 2008 held out. Shapes
   scale with the slide, so the model serves slides of any size.
-- **Made by**: `{command}`; floor and scores by the same with `--rescore`.
+- **Made by**: `{command}`.
 
 ## Held-out scores
 
-IoU over all held-out slides, counted at 2048 x 4096 px. "Uniform twin" is a second network of the same design that
-was trained on uniform sampling only.
+IoU over all held-out slides, counted at 2048 x 4096 px.
 
 {scores}
 
-One run, one seed: differences of a point or two are within what another seed may give.
+{notes}
 
 ## Limits
 

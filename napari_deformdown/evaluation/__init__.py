@@ -1,6 +1,32 @@
-"""Metrics and comparison of methods."""
+"""Metrics, comparison of methods, and evaluation over labelled images."""
 
+from .boundaries import BoundaryCounts, count_boundaries
+from .ceiling import TrueShares, ceiling
 from .comparison import Comparison, MethodScore, compare
+from .evaluate import LabelledImage, check_images, evaluate
 from .metrics import confusion, iou, score_segmentation
+from .report import equal_pixels, equal_time, to_csv, to_markdown
+from .rows import EvaluationRow, average, dice
 
-__all__ = ["Comparison", "MethodScore", "compare", "confusion", "iou", "score_segmentation"]
+__all__ = [
+    "BoundaryCounts",
+    "Comparison",
+    "EvaluationRow",
+    "LabelledImage",
+    "MethodScore",
+    "TrueShares",
+    "average",
+    "ceiling",
+    "check_images",
+    "compare",
+    "confusion",
+    "count_boundaries",
+    "dice",
+    "equal_pixels",
+    "equal_time",
+    "evaluate",
+    "iou",
+    "score_segmentation",
+    "to_csv",
+    "to_markdown",
+]

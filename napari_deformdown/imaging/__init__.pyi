@@ -1,6 +1,14 @@
 from .errors import Cancelled as Cancelled
 from .errors import ImageError as ImageError
 from .level import Level as Level
+from .pairs import IGNORE as IGNORE
+from .pairs import LabelFile as LabelFile
+from .pairs import LabelIds as LabelIds
+from .pairs import LabelledPair as LabelledPair
+from .pairs import find_pairs as find_pairs
+from .pairs import label_source as label_source
+from .pairs import open_labels as open_labels
+from .pairs import read_pairs as read_pairs
 from .pyramid import Pyramid as Pyramid
 from .pyramid_cache import cache_size as cache_size
 from .pyramid_cache import clear_cache as clear_cache

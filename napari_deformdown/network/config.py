@@ -53,14 +53,20 @@ class ModelConfig:
         Per channel, for values scaled to [0, 1].
     overview_points : int
         Pixels of the overview X_lr, spread over rows and columns by the image's aspect.
+    density_net : "dilated" or "plain"
+        Design of the deformation network D_theta, see `DeformationNet` and `PlainDeformationNet`.
     density_channels : int
-        Width of the deformation network D_theta.
+        Its width.
     density_blur : float
         Gaussian blur of the density in overview cells.
     sampler : str
         Sampler that makes the warp, one of `geometry.SAMPLERS`.
     uniform_fraction : float
         f in the uniform floor (1 - f) d + f, in (0, 1].
+    floors : tuple of (int, float)
+        Numbers of sampling points and the uniform fraction at each, ascending; empty: `uniform_fraction` everywhere.
+    twin : bool
+        Whether uniform sampling has a segmenter of its own, trained on it alone.
     sharpness : float
         How much masks are sharpened, from 0 to 4, see `sharpen`.
     segmenter : dict
@@ -82,10 +88,13 @@ class ModelConfig:
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.25, 0.25, 0.25)
     overview_points: int = 8192
+    density_net: str = "dilated"
     density_channels: int = 32
     density_blur: float = 1.0
     sampler: str = "monge"
     uniform_fraction: float = 0.2
+    floors: tuple[tuple[int, float], ...] = ()
+    twin: bool = False
     sharpness: float = 0.0
     segmenter: dict[str, Any] = field(
         default_factory=lambda: {
@@ -113,6 +122,9 @@ class ModelConfig:
             raise ModelError(f"A budget has at least 8 x 8 points, not {self.budget}.")
         if not 0 < self.uniform_fraction <= 1:
             raise ModelError(f"uniform_fraction lies in (0, 1], not {self.uniform_fraction}.")
+        for entry in self.floors:
+            if len(entry) != 2 or entry[0] < 1 or not 0 < entry[1] <= 1:
+                raise ModelError(f"floors are pairs of points and a fraction in (0, 1], not {self.floors}.")
         if not 0 <= self.sharpness <= 4:
             raise ModelError(f"sharpness lies in [0, 4], not {self.sharpness}.")
 
@@ -122,10 +134,12 @@ class ModelConfig:
             "name": (str,),
             "channels": (int,),
             "overview_points": (int,),
+            "density_net": (str,),
             "density_channels": (int,),
             "density_blur": number,
             "sampler": (str,),
             "uniform_fraction": number,
+            "floors": (tuple,),
             "sharpness": number,
             "segmenter": (dict,),
             "description": (str,),
@@ -136,6 +150,8 @@ class ModelConfig:
             value = getattr(self, key)
             if not isinstance(value, types) or isinstance(value, bool):
                 raise ModelError(f"{key} has the wrong type: {value!r}.")
+        if not isinstance(self.twin, bool):
+            raise ModelError(f"twin is true or false, not {self.twin!r}.")
         sequences = {"mean": (self.channels, number), "std": (self.channels, number), "budget": (2, (int,))}
         for key, (length, kinds) in sequences.items():
             value = getattr(self, key)
@@ -167,6 +183,19 @@ class ModelConfig:
         rows = min(max(rows, 8), self.overview_points // 8)
         return rows, max(8, round(self.overview_points / rows))
 
+    def fraction_at(self, budget: tuple[int, int]) -> float:
+        """The uniform fraction for a budget: between those of `floors`, linear in the logarithm of the points."""
+        if not self.floors:
+            return self.uniform_fraction
+        points, fractions = zip(*sorted(self.floors), strict=True)
+        at = math.log(budget[0] * budget[1])
+        above = next((k for k, n in enumerate(points) if math.log(n) >= at), len(points))
+        if above in (0, len(points)):
+            return float(fractions[min(above, len(points) - 1)])
+        low, high = (math.log(points[k]) for k in (above - 1, above))
+        share = (at - low) / (high - low)
+        return float(fractions[above - 1] + share * (fractions[above] - fractions[above - 1]))
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
         return {"format": FORMAT, **asdict(self)}
@@ -188,7 +217,8 @@ class ModelConfig:
             raise ModelError(f"The description has unknown entries: {', '.join(unknown)}.")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
         try:
+            values["floors"] = tuple((int(n), float(f)) for n, f in values.get("floors", ()))
             values["classes"] = tuple(LabelClass(c["name"], c["color"]) for c in data["classes"])
             return cls(**values)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"The description is incomplete or has a wrong type: {error}.") from error

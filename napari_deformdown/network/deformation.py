@@ -8,16 +8,36 @@ from torch import Tensor, nn
 
 from ..geometry import blur, normalise
 
-__all__ = ["DeformationNet"]
+__all__ = ["DENSITY_NETS", "DeformationNet", "PlainDeformationNet"]
 
 _DILATIONS = (1, 2, 4, 8, 4, 2, 1)
 
 
-class DeformationNet(nn.Module):
-    """A small fully convolutional network with a softmax over all cells, so that densities have mean one.
+class _Density(nn.Module):
+    """A softmax over all cells, blurred: densities have mean one whatever the logits."""
 
-    The paper uses three 3 x 3 convolutions and a 1 x 1. Ours keeps their width but dilates, in residual steps, so that
-    a cell sees about 90 cells around it: whether a place deserves points depends on what else there is.
+    sigma: float
+
+    def logits(self, overview: Tensor) -> Tensor:
+        """Log-density up to a constant, before the blur: (N, C, h, w) -> (N, h, w)."""
+        raise NotImplementedError
+
+    def forward(self, overview: Tensor) -> Tensor:
+        """The density d = D_theta(X_lr): (N, C, h, w) -> (N, h, w), non-negative, mean one."""
+        return self.to_density(self.logits(overview))
+
+    def to_density(self, logits: Tensor) -> Tensor:
+        """Softmax over all cells, blurred, mean one: (N, h, w)."""
+        cells = logits.shape[1] * logits.shape[2]
+        density = torch.softmax(logits.flatten(1), 1).reshape(logits.shape) * cells
+        return normalise(blur(density, self.sigma))
+
+
+class DeformationNet(_Density):
+    """A small fully convolutional network.
+
+    The paper's, see `PlainDeformationNet`, sees 7 cells around a cell. Ours keeps its width but dilates, in residual
+    steps, so that a cell sees about 90 cells around it: whether a place deserves points depends on what else there is.
 
     Parameters
     ----------
@@ -47,15 +67,29 @@ class DeformationNet(nn.Module):
         out: Tensor = self.head(F.silu(x)).squeeze(1)
         return out
 
-    def forward(self, overview: Tensor) -> Tensor:
-        """The density d = D_theta(X_lr): (N, C, h, w) -> (N, h, w), non-negative, mean one."""
-        return self.to_density(self.logits(overview))
 
-    def to_density(self, logits: Tensor) -> Tensor:
-        """Softmax over all cells, blurred, mean one: (N, h, w)."""
-        cells = logits.shape[1] * logits.shape[2]
-        density = torch.softmax(logits.flatten(1), 1).reshape(logits.shape) * cells
-        return normalise(blur(density, self.sigma))
+class PlainDeformationNet(_Density):
+    """D_theta as Jin et al. (2022) have it: three 3 x 3 convolutions and a 1 x 1.
+
+    Parameters
+    ----------
+    in_channels, channels, sigma
+        As in `DeformationNet`; the paper has 24 channels and no blur.
+    """
+
+    def __init__(self, in_channels: int = 3, channels: int = 24, sigma: float = 0.0) -> None:
+        super().__init__()
+        self.sigma = sigma
+        layers: list[nn.Module] = []
+        for before in (in_channels, channels, channels):
+            layers += [nn.Conv2d(before, channels, 3, padding=1, padding_mode="replicate"), nn.ReLU()]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Conv2d(channels, 1, 1)
+
+    def logits(self, overview: Tensor) -> Tensor:
+        """Log-density up to a constant: (N, C, h, w) -> (N, h, w)."""
+        out: Tensor = self.head(self.body(overview)).squeeze(1)
+        return out
 
 
 class _Block(nn.Module):
@@ -67,3 +101,10 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.conv(F.silu(self.norm(x)))
         return out
+
+
+# By the names that `ModelConfig.density_net` may have.
+DENSITY_NETS: dict[str, type[DeformationNet] | type[PlainDeformationNet]] = {
+    "dilated": DeformationNet,
+    "plain": PlainDeformationNet,
+}

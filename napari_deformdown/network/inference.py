@@ -92,11 +92,13 @@ def segment(
                 seen, reading = overview(pyramid, size)
                 overview_points = size[0] * size[1]
         with timed("density"):
-            warp, density = model.warp(seen, method, uniform_fraction)
+            fraction = model.config.fraction_at(budget) if uniform_fraction is None else uniform_fraction
+            warp, density = model.warp(seen, method, fraction)
         with timed("sampling"):
             sampled, read = sample(pyramid, warp, budget, progress=lambda done, total: report("sampling", done, total))
         with timed("network"):
-            logits = model(sampled.to(model.device))
+            # Every method is uniform sampling then.
+            logits = model(sampled.to(model.device), "uniform" if fraction == 1 else method)
             probabilities = torch.softmax(logits.float(), 1)[0].cpu()
     report("network", 1, 1)
     return Segmentation(

@@ -7,14 +7,17 @@ from torch import Tensor, nn
 
 from ..geometry import SAMPLERS, Warp, edge_density, image_gradient, make_warp, with_uniform
 from .config import METHODS, ModelConfig, ModelError
-from .deformation import DeformationNet
+from .deformation import DENSITY_NETS
 from .segmenter import make_segmenter
 
 __all__ = ["DeformedSegmenter", "pick_device"]
 
 
 class DeformedSegmenter(nn.Module):
-    """D_theta and S_phi, one network for every method: uniform sampling runs through the same segmenter.
+    """D_theta and S_phi, one network for every method.
+
+    Uniform sampling runs through the same segmenter, or through a twin that was trained on uniform sampling alone,
+    where that is the stronger of the two: beating a weak uniform proves nothing.
 
     Parameters
     ----------
@@ -28,13 +31,18 @@ class DeformedSegmenter(nn.Module):
         super().__init__()
         if config.sampler not in SAMPLERS:
             raise ModelError(f"The sampler {config.sampler!r} is not known; there are {', '.join(SAMPLERS)}.")
+        if config.density_net not in DENSITY_NETS:
+            raise ModelError(f"density_net is one of {', '.join(DENSITY_NETS)}, not {config.density_net!r}.")
         self.config = config
-        self.density_net = DeformationNet(config.channels, config.density_channels, config.density_blur)
+        self.density_net = DENSITY_NETS[config.density_net](
+            config.channels, config.density_channels, config.density_blur
+        )
         self.segmenter = (
             segmenter
             if segmenter is not None
             else make_segmenter(config.segmenter, config.channels, len(config.classes))
         )
+        self.twin = make_segmenter(config.segmenter, config.channels, len(config.classes)) if config.twin else None
         self.register_buffer("mean", torch.tensor(config.mean).reshape(1, -1, 1, 1), False)
         self.register_buffer("std", torch.tensor(config.std).reshape(1, -1, 1, 1), False)
 
@@ -65,7 +73,7 @@ class DeformedSegmenter(nn.Module):
             from the overview's gradients under optimal transport; "attraction", "transport" and "monge", the learnt
             density under the sampler of that name.
         uniform_fraction : float, optional
-            Overrides the model's uniform floor.
+            Overrides the model's own uniform fraction.
 
         Returns
         -------
@@ -94,9 +102,10 @@ class DeformedSegmenter(nn.Module):
         density = density.cpu().double()
         return make_warp(sampler, density), density
 
-    def forward(self, sampled: Tensor) -> Tensor:
-        """Logits of a sampled image: (N, C, h, w) in [0, 1] -> (N, K, h, w)."""
-        out: Tensor = self.segmenter(self.standardise(sampled))
+    def forward(self, sampled: Tensor, method: str = "learnt") -> Tensor:
+        """Logits of an image that a method sampled: (N, C, h, w) in [0, 1] -> (N, K, h, w)."""
+        segmenter = self.twin if method == "uniform" and self.twin is not None else self.segmenter
+        out: Tensor = segmenter(self.standardise(sampled))
         return out
 
 

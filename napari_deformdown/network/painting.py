@@ -76,6 +76,11 @@ class Painter:
         """Confidence at each pixel's centre: (R, C) float32."""
         return _paint(partial(self._sure, kind), rows, columns, np.float32, threads)
 
+    def probabilities(self, y: Tensor, x: Tensor) -> NDArray[np.float32]:
+        """Probabilities (K, n) at places (n,) of the image in [0, 1]; none below 0, summing to one."""
+        v, u = self._warp.places_to_sample(y, x)
+        return self._interpolated(v.numpy(), u.numpy())
+
     def constants(self, rows: Tensor, columns: Tensor) -> NDArray[np.int16]:
         """The one class of blocks between edges (R + 1,) and (C + 1,) in [0, 1] where it is known, else -1: (R, C)."""
         low, high = self._warp.raster_bounds(rows, columns)
@@ -122,9 +127,13 @@ class Painter:
             v, u = self._warp.raster_to_sample(rows[down].centres(), x[across])
             part = out[down, across]
             at = (np.broadcast_to(a.numpy(), part.shape).reshape(-1) for a in (v, u))
-            values = np.maximum(self._labeller.interpolate(*at), 0)
-            values /= values.sum(0)
-            part[...] = confidence(values, kind).reshape(part.shape)
+            part[...] = confidence(self._interpolated(*at), kind).reshape(part.shape)
+
+    def _interpolated(self, v: NDArray[np.float32], u: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities (K, n) at points (n,) of sampled space, without what sharpening took below 0."""
+        values = np.maximum(self._labeller.interpolate(v, u), 0)
+        values /= values.sum(0)
+        return values
 
 
 def _members(blocks: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.int64]:

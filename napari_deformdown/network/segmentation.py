@@ -167,6 +167,30 @@ class Segmentation:
         paint = partial(self._painter.confidence, kind=kind, threads=threads)
         return self._paint(paint, *self._ranges(level, region), level)
 
+    def probabilities_at(self, points: NDArray[Any]) -> NDArray[np.float32]:
+        """Interpolated probabilities of all classes anywhere in the image.
+
+        Parameters
+        ----------
+        points : ndarray
+            (n, 2), (y, x) in full-resolution pixels with centres at whole numbers.
+
+        Returns
+        -------
+        ndarray
+            (K, n) float32 in [0, 1], summing to one over classes.
+
+        Raises
+        ------
+        ValueError
+            If a point lies outside the image.
+        """
+        places = (np.asarray(points, np.float64).reshape(-1, 2) + 0.5) / self.shape
+        if not ((places >= 0) & (places <= 1)).all():
+            raise ValueError(f"There are points outside of the image's {self.shape[0]} x {self.shape[1]} pixels.")
+        y, x = torch.from_numpy(places).unbind(1)
+        return self._painter.probabilities(y, x)
+
     def levels(self) -> list[LabelLevel]:
         """The labels as lazy array-likes, finest first."""
         return [LabelLevel(self, k) for k in range(self.level_count)]

@@ -1,6 +1,8 @@
-"""Training: scenes and views, losses, and the joint training generator."""
+"""Training: data, scenes and views, losses, the joint training generator, and the choices of validation.
 
-from .joint import TrainingFinished, TrainingOptions, TrainingStep, train
-from .scenes import Scene
+Names are loaded when they are used: options and plans need no torch.
+"""
 
-__all__ = ["Scene", "TrainingFinished", "TrainingOptions", "TrainingStep", "train"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,202 +2,170 @@
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..geometry import UniformWarp, Warp, edge_density, make_warp, with_uniform
-from ..imaging.sampling import SUPERSAMPLE
-from ..network import DeformedSegmenter
-from .losses import density_divergence, point_loss, probabilities_at
-from .scenes import Scene, View, random_view
+from ..network import DeformedSegmenter, ModelError
+from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from .distributed import average_buffers, average_gradients, rank, world_size
+from .events import TrainingFinished, TrainingResumed, TrainingStep
+from .options import TrainingOptions
+from .scenes import Scene
+from .step import step_losses
 
-__all__ = ["TrainingFinished", "TrainingOptions", "TrainingStep", "train"]
+__all__ = ["train"]
 
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """Options of `train`.
-
-    Parameters
-    ----------
-    steps : int
-        Optimiser steps.
-    batches : tuple of ((int, int), int)
-        Budgets (rows, columns) and how many views of that budget make a batch; one is drawn for each step.
-    points : int
-        Image points per view on which the loss is taken.
-    learning_rate, density_learning_rate : float
-        Peaks of a one-cycle schedule for segmenter and density net.
-    edge_weight : float
-        gamma: weight of the edge target's divergence, decaying by poly 0.9 to a tenth of itself.
-    uniform_share : float
-        Share of views that are sampled uniformly, so that the segmenter stays at home there; 1 trains a segmenter for
-        uniform sampling only.
-    fraction : (float, float)
-        Range of the uniform fraction f of the other views.
-    height : (float, float)
-        Range of the views' size, see `random_view`.
-    turn : bool
-        Turn views by quarters.
-    seed : int
-        Source of all chance.
-    """
-
-    steps: int = 2000
-    batches: tuple[tuple[tuple[int, int], int], ...] = (((64, 128), 8), ((96, 192), 4))
-    points: int = 4096
-    learning_rate: float = 2e-3
-    density_learning_rate: float = 4e-3
-    edge_weight: float = 1.0
-    uniform_share: float = 0.35
-    fraction: tuple[float, float] = (0.08, 0.6)
-    height: tuple[float, float] = (0.5, 1.0)
-    turn: bool = True
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class TrainingStep:
-    """One step is done: its number, their total, the loss at full resolution and the density's divergence."""
-
-    step: int
-    total: int
-    loss: float
-    divergence: float
-
-
-@dataclass(frozen=True)
-class TrainingFinished:
-    """Training is done; `model` holds the averaged weights."""
-
-    model: DeformedSegmenter
+# Seeds of steps: far enough apart for seeds of trainings not to meet.
+_SEEDS = 1_000_003
+_LARGEST_NORM = 1.0
 
 
 def train(
-    model: DeformedSegmenter, scenes: Sequence[Scene], options: TrainingOptions
-) -> Iterator[TrainingStep | TrainingFinished]:
+    model: DeformedSegmenter,
+    scenes: Sequence[Scene],
+    options: TrainingOptions,
+    *,
+    folder: Path | None = None,
+    data: str = "",
+) -> Iterator[TrainingResumed | TrainingStep | TrainingFinished]:
     """Train D_theta and S_phi together.
 
-    The loss is taken at full resolution, on random image points carried to sampled space by the differentiable inverse
-    of the warp; so the density net learns from what the user sees. The edge target d_t keeps it moving at first.
+    By default the loss is taken at full resolution, on random image points carried to sampled space by the
+    differentiable inverse of the warp; so the density net learns from what the user sees. The edge target d_t keeps it
+    moving at first. Chance follows from seed and step alone: a training that was killed goes on as if it had not been.
+    On GPUs that know it, networks compute in bfloat16. Started by torchrun, every process draws views of its own and
+    gradients are averaged.
 
     Parameters
     ----------
     model : DeformedSegmenter
         Changed in place while training; the events' last one holds the averaged weights.
     scenes : sequence of Scene
-        Training images.
+        Training images; fetched when they are looked at.
     options : TrainingOptions
         See there.
+    folder : Path, optional
+        Where checkpoints are kept, and looked for.
+    data : str
+        Whatever tells the data from others; a checkpoint of other data is refused.
 
     Yields
     ------
-    TrainingStep, at last TrainingFinished
-        Stop iterating to stop training.
+    TrainingResumed, if there is a checkpoint; TrainingStep, at last TrainingFinished
+        Stop iterating to stop training; the last checkpoint stays.
+
+    Raises
+    ------
+    ModelError
+        If the checkpoint is broken or of another training, or the loss is no longer a number.
     """
-    generator = torch.Generator().manual_seed(options.seed)
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": list(model.segmenter.parameters())},
-            {"params": list(model.density_net.parameters())},
-        ],
-        weight_decay=1e-2,
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        max_lr=[options.learning_rate, options.density_learning_rate],
-        total_steps=options.steps,
-        pct_start=0.15,
-    )
-    averaged = AveragedModel(
-        model,
-        multi_avg_fn=get_ema_multi_avg_fn(1 - min(1.0, 10 / options.steps)),
-        use_buffers=False,
-    )
+    state = _State(model, options)
+    key = fingerprint(model.config, options, data)
+    start = 0
+    if folder is not None and (found := load_checkpoint(folder, key)) is not None:
+        start = state.restore(found)
+        yield TrainingResumed(start, options.steps)
     model.train()
-    for step in range(options.steps):
-        which = int(torch.randint(len(options.batches), (), generator=generator))
-        budget, count = options.batches[which]
-        views = [
-            random_view(
-                scenes,
-                generator,
-                aspect=budget[1] / budget[0],
-                height=options.height,
-                turn=options.turn,
+    saved = time.monotonic()
+    for step in range(start, options.steps):
+        loss, edge_loss = state.step(scenes, step)
+        yield TrainingStep(step + 1, options.steps, loss, edge_loss)
+        due = time.monotonic() - saved >= options.checkpoint_seconds or step + 1 == options.steps
+        if folder is not None and due and rank() == 0:
+            save_checkpoint(folder, {"fingerprint": key, **state.as_dict(step + 1)})
+            saved = time.monotonic()
+    yield TrainingFinished(state.finished())
+
+
+class _State:
+    """Everything that a step changes."""
+
+    def __init__(self, model: DeformedSegmenter, options: TrainingOptions) -> None:
+        self.model, self.options = model, options
+        groups = _parameter_groups(model, options)
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=options.weight_decay)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser,
+            max_lr=[group["lr"] for group in groups],
+            total_steps=options.steps,
+            pct_start=0.15,
+        )
+        self.averaged = AveragedModel(
+            model,
+            multi_avg_fn=get_ema_multi_avg_fn(1 - min(1.0, 10 / options.steps)),
+            use_buffers=False,
+        )
+
+    def step(self, scenes: Sequence[Scene], step: int) -> tuple[float, float]:
+        options, device = self.options, self.model.device
+        seed = options.seed * _SEEDS + step * world_size() + rank()
+        generator = torch.Generator().manual_seed(seed)
+        devices = [device] if device.type == "cuda" else []
+        # Dropout draws from torch's own source, which is left as it was.
+        with torch.random.fork_rng(devices), _precision(device):
+            torch.manual_seed(seed)
+            loss, edge_loss = step_losses(self.model, scenes, options, generator, step / options.steps)
+        gamma = options.edge_weight * max(options.edge_least, (1 - step / options.steps) ** 0.9)
+        self.optimiser.zero_grad(set_to_none=True)
+        (loss + gamma * edge_loss).backward()
+        average_gradients(self.model.parameters())
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), _LARGEST_NORM)
+        if not torch.isfinite(norm):
+            raise ModelError(
+                f"The loss is no longer a number at step {step + 1}. Lower the learning rates and start again."
             )
-            for _ in range(count)
-        ]
-        loss, divergence = _losses(model, views, budget, options, generator)
-        gamma = options.edge_weight * max(0.1, (1 - step / options.steps) ** 0.9)
-        optimiser.zero_grad(set_to_none=True)
-        (loss + gamma * divergence).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        averaged.update_parameters(model)
-        yield TrainingStep(step + 1, options.steps, float(loss.detach()), float(divergence.detach()))
-    # Statistics of batch normalisation are those of the last weights' activations, which the average is close to.
-    final = averaged.module
-    assert isinstance(final, DeformedSegmenter)
-    final.load_state_dict({**model.state_dict(), **dict(final.named_parameters())})
-    yield TrainingFinished(final.eval())
+        self.optimiser.step()
+        self.schedule.step()
+        self.averaged.update_parameters(self.model)
+        return float(loss.detach()), float(edge_loss.detach())
+
+    def as_dict(self, step: int) -> dict[str, Any]:
+        return {
+            "step": step,
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> int:
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        return int(state["step"])
+
+    def finished(self) -> DeformedSegmenter:
+        # Statistics of batch normalisation are those of the last weights' activations, which the average is close to.
+        average_buffers(self.model)
+        final = self.averaged.module
+        assert isinstance(final, DeformedSegmenter)
+        final.load_state_dict({**self.model.state_dict(), **dict(final.named_parameters())})
+        return final.eval()
 
 
-def _losses(
-    model: DeformedSegmenter,
-    views: Sequence[View],
-    budget: tuple[int, int],
-    options: TrainingOptions,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    device = model.device
-    size = model.config.overview_size(budget)
-    identity = UniformWarp(dtype=torch.float32)
-    seen = torch.cat([_sample(view, identity, size) for view in views])
-    edges = torch.cat([view.read(identity.grid(*size), identity.footprint(*size), edges=True)[:, 0] for view in views])
-    gain, shift = _colours(len(views), seen.shape[1], generator)
-    seen = (seen * gain + shift).clamp(0, 1)
-
-    logits = model.density_net.logits(model.standardise(seen.to(device)))
-    divergence = density_divergence(logits, edge_density(edges, model.config.density_blur).to(device))
-    low, high = options.fraction
-    fraction = low * (high / low) ** torch.rand(len(views), generator=generator)
-    uniform = torch.rand(len(views), generator=generator) < options.uniform_share
-    fraction = torch.where(uniform, 1.0, fraction)
-    density = with_uniform(model.density_net.to_density(logits), fraction.to(device)).cpu()
-
-    warp = make_warp(model.config.sampler, density)
-    grid = warp.grid(budget[0] * SUPERSAMPLE, budget[1] * SUPERSAMPLE)
-    extent = warp.footprint(budget[0] * SUPERSAMPLE, budget[1] * SUPERSAMPLE)
-    fine = torch.cat([view.read(grid[i : i + 1], extent[i : i + 1]) for i, view in enumerate(views)])
-    sampled = (F.avg_pool2d(fine, SUPERSAMPLE) * gain + shift).clamp(0, 1)
-    sampled = sampled + 0.02 * torch.randn(sampled.shape, generator=generator)
-
-    # near an edge: within a footprint of it
-    near = 0.7 / math.sqrt(budget[0] * budget[1])
-    points = torch.stack([view.points(options.points, generator, near) for view in views])
-    labels = torch.stack([view.labels_at(p) for view, p in zip(views, points, strict=True)])
-    probabilities = torch.softmax(model(sampled.to(device)).float(), 1)
-    found = probabilities_at(probabilities, warp.to_sample(points).to(device))
-    return point_loss(found, labels.to(device)), divergence
+def _parameter_groups(model: DeformedSegmenter, options: TrainingOptions) -> list[dict[str, Any]]:
+    """Weights by their learning rates; the twin, if there is one, is left alone."""
+    encoder = getattr(getattr(model.segmenter, "network", None), "encoder", None)
+    pretrained = list(encoder.parameters()) if isinstance(encoder, nn.Module) else []
+    known = {id(p) for p in pretrained}
+    rest = [p for p in model.segmenter.parameters() if id(p) not in known]
+    groups = [
+        {"params": rest, "lr": options.learning_rate},
+        {"params": pretrained, "lr": options.learning_rate * options.encoder_learning_rate},
+        {"params": list(model.density_net.parameters()), "lr": options.density_learning_rate},
+    ]
+    return [group for group in groups if group["params"]]
 
 
-def _sample(view: View, warp: Warp, size: tuple[int, int]) -> Tensor:
-    h, w = size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE
-    return F.avg_pool2d(view.read(warp.grid(h, w), warp.footprint(h, w)), SUPERSAMPLE)
-
-
-def _colours(count: int, channels: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random gain and shift of each view's channels."""
-    both = torch.rand(2, count, 1, 1, 1, generator=generator)
-    each = torch.rand(2, count, channels, 1, 1, generator=generator)
-    gain = 0.85 + 0.3 * (0.6 * both[0] + 0.4 * each[0])
-    shift = 0.12 * (0.6 * both[1] + 0.4 * each[1] - 0.5)
-    return gain, shift
+def _precision(device: torch.device) -> AbstractContextManager[Any]:
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()

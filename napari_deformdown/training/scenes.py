@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,11 +16,13 @@ from ..imaging import Pyramid
 from ..imaging.blending import read_levels
 from ..imaging.building import halve
 from ..imaging.level import scaled
+from ..imaging.pairs import IGNORE
 
 __all__ = ["Scene", "View", "random_view"]
 
 # Edge shares are halved down to about this side.
 _SMALLEST = 32
+_ROUNDING = 1e-5
 
 Levels = list[tuple[Tensor, tuple[float, float]]]
 
@@ -33,9 +36,9 @@ class Scene:
     levels : list of (Tensor, (float, float))
         Image levels (C, h, w), the image's value range as [0, 1], and full-resolution pixels per level pixel.
     edge_levels : list of (Tensor, (float, float))
-        The same for the share of label-edge pixels, (1, h, w).
+        The same for the shares of label-edge pixels and of labelled pixels, (2, h, w).
     labels : Tensor
-        (H, W) uint8.
+        (H, W) uint8, `IGNORE` where nothing is known.
     edges : Tensor
         (E, 2): positions of all label-edge pixels, (y, x) in [0, 1].
     """
@@ -54,28 +57,32 @@ class Scene:
     def from_pyramid(cls, pyramid: Pyramid, labels: NDArray[np.uint8], finest: int = 0) -> Scene:
         """Load a pyramid's levels from `finest` on, scaled as `sample` does.
 
+        Labels of the size of a level make that level full resolution.
+
         Raises
         ------
         ValueError
-            If labels and image differ in size, or are smaller than 32 px a side.
+            If the labels have the size of no level, or are smaller than 32 px a side.
         """
-        if labels.shape != pyramid.shape:
+        fitting = [k for k, level in enumerate(pyramid.levels) if level.shape[:2] == labels.shape]
+        if not fitting:
             raise ValueError(f"Labels have the size {labels.shape}, the image {pyramid.shape}.")
         if min(labels.shape) < _SMALLEST:
             raise ValueError(f"An image to train on has at least {_SMALLEST} pixels a side, not {labels.shape}.")
+        full = pyramid.levels[fitting[0]].scale
         levels: Levels = []
-        for level in pyramid.levels[min(finest, len(pyramid.levels) - 1) :]:
+        for level in pyramid.levels[min(max(finest, fitting[0]), len(pyramid.levels) - 1) :]:
             pixels = level.read(0, level.shape[0], 0, level.shape[1])
             planes = np.ascontiguousarray(scaled(pixels, pyramid.value_range).transpose(2, 0, 1))
-            levels.append((torch.from_numpy(planes), level.scale))
+            levels.append((torch.from_numpy(planes), (level.scale[0] / full[0], level.scale[1] / full[1])))
         whole = torch.from_numpy(np.ascontiguousarray(labels))
-        edges = label_edges(whole[None])[0]
-        share = edges.numpy().astype(np.float32)[..., None]
+        edges = label_edges(whole[None], IGNORE)[0]
+        share = torch.stack([edges, whole != IGNORE], -1).float().numpy()
         edge_levels: Levels = []
         scale = 1.0
         while min(share.shape[:2]) >= _SMALLEST:
             share, scale = halve(share), scale * 2
-            edge_levels.append((torch.from_numpy(share[..., 0])[None], (scale, scale)))
+            edge_levels.append((torch.from_numpy(np.ascontiguousarray(share.transpose(2, 0, 1))), (scale, scale)))
         where = (edges.nonzero().float() + 0.5) / torch.tensor(labels.shape)
         return cls(levels, edge_levels, whole, where)
 
@@ -111,18 +118,32 @@ class View:
         rows, columns = self.scene.shape
         return abs(float(torch.linalg.det(self.matrix))) * rows * columns
 
-    def read(self, points: Tensor, extent: Tensor, *, edges: bool = False) -> Tensor:
+    def read(self, points: Tensor, extent: Tensor) -> Tensor:
         """Anti-aliased read at points (1, h, w, 2) that stand for extents (1, h, w, 2): (1, C, h, w)."""
         side = (extent.prod(-1) * self.area).sqrt()
-        levels = self.scene.edge_levels if edges else self.scene.levels
-        return read_levels(levels, self.scene.shape, self.to_image(points), side)
+        return read_levels(self.scene.levels, self.scene.shape, self.to_image(points), side)
+
+    def edge_strength(self, points: Tensor, extent: Tensor) -> Tensor:
+        """Share of edges among the labelled pixels of the same cells: (1, h, w).
+
+        A cell without any gets the mean of the others, as `geometry.edge_strength` has it.
+        """
+        side = (extent.prod(-1) * self.area).sqrt()
+        share, known = read_levels(self.scene.edge_levels, self.scene.shape, self.to_image(points), side)[0]
+        labelled = known > 0.01
+        strength = torch.where(labelled, share / known.clamp(min=0.01), 0.0).clamp(max=1)
+        mean = strength.sum() / labelled.sum().clamp(min=1)
+        return torch.where(labelled, strength, mean)[None]
 
     def labels_at(self, points: Tensor) -> Tensor:
-        """Class ids at points (Q, 2) of the view: (Q,)."""
+        """Class ids at points (..., 2) of the view: (...), `IGNORE` outside of the image."""
         rows, columns = self.scene.shape
-        at = (self.to_image(points) * torch.tensor([rows, columns])).long()
-        y, x = at[:, 0].clamp(0, rows - 1), at[:, 1].clamp(0, columns - 1)
-        return self.scene.labels[y, x].long()
+        places = self.to_image(points)
+        at = (places * torch.tensor([rows, columns])).floor().long()
+        y, x = at[..., 0].clamp(0, rows - 1), at[..., 1].clamp(0, columns - 1)
+        # rounding at the border is no step outside
+        inside = ((places > -_ROUNDING) & (places < 1 + _ROUNDING)).all(-1)
+        return torch.where(inside, self.scene.labels[y, x].long(), IGNORE)
 
     def points(self, count: int, generator: torch.Generator, near: float = 0.004) -> Tensor:
         """Random points of the view (count, 2), half of them near label edges.
@@ -147,8 +168,9 @@ def random_view(
     aspect: float = 2.0,
     height: tuple[float, float] = (0.5, 1.0),
     turn: bool = True,
+    rotation: float = 0.0,
 ) -> View:
-    """A random window, randomly mirrored and (with `turn`) turned by quarters.
+    """A random window, randomly mirrored, (with `turn`) turned by quarters, and turned a little further.
 
     Parameters
     ----------
@@ -162,6 +184,8 @@ def random_view(
         Range of the view's shorter side as a fraction of the largest that fits.
     turn : bool
         Allow quarter turns.
+    rotation : float
+        Turn about the window's centre by at most so many degrees; corners may leave the image.
     """
 
     def chance(low: float = 0.0, high: float = 1.0) -> float:
@@ -183,4 +207,15 @@ def random_view(
             matrix[axis, axis] *= -1
     if turned:
         matrix = matrix.flip(1)  # the view's x runs along the scene's y
-    return View(scene, matrix, origin)
+    view = View(scene, matrix, origin)
+    return _rotated(view, math.radians(chance(-rotation, rotation))) if rotation else view
+
+
+def _rotated(view: View, angle: float) -> View:
+    """The view turned about its centre, in pixels of the image."""
+    size = torch.tensor(view.scene.shape, dtype=torch.float32)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    turn = torch.tensor([[cosine, -sine], [sine, cosine]]) * size[None] / size[:, None]
+    centre = view.to_image(torch.tensor([0.5, 0.5]))
+    matrix = turn @ view.matrix
+    return View(view.scene, matrix, centre - matrix @ torch.tensor([0.5, 0.5]))

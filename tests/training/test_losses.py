@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from napari_deformdown.geometry import pixel_centres
-from napari_deformdown.training.losses import density_divergence, point_loss, probabilities_at
+from napari_deformdown.imaging.pairs import IGNORE
+from napari_deformdown.training.losses import (
+    density_divergence,
+    density_squares,
+    focal_loss,
+    point_loss,
+    probabilities_at,
+)
 
 
 def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
@@ -95,3 +102,39 @@ def test_probabilities_beyond_the_outermost_centres_are_repeated() -> None:
     found = probabilities_at(probabilities, corners)
     expected = probabilities[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
     torch.testing.assert_close(found, expected)
+
+
+def test_ignored_points_count_nowhere() -> None:
+    torch.manual_seed(0)
+    probabilities = torch.softmax(torch.randn(2, 3, 20), 1)
+    labels = torch.randint(3, (2, 20))
+    expected = point_loss(probabilities[..., :12], labels[:, :12])
+    labels[:, 12:] = IGNORE
+    torch.testing.assert_close(point_loss(probabilities, labels), expected)
+
+
+def test_without_any_label_there_is_no_loss_and_no_gradient() -> None:
+    logits = torch.randn(1, 3, 8, requires_grad=True)
+    loss = point_loss(torch.softmax(logits, 1), torch.full((1, 8), IGNORE))
+    loss = loss + focal_loss(logits[..., None], torch.full((1, 8, 1), IGNORE))
+    loss.backward()
+    assert float(loss.detach()) == 0 and not logits.grad.any()
+
+
+def test_the_focal_loss_in_closed_form() -> None:
+    logits = torch.log(torch.tensor([0.8, 0.2])).reshape(1, 2, 1, 1).expand(1, 2, 1, 2)
+    labels = torch.tensor([[[0, 1]]])
+    expected = -(0.2**2 * math.log(0.8) + 0.8**2 * math.log(0.2)) / 2
+    assert float(focal_loss(logits, labels, 2.0)) == pytest.approx(expected, rel=1e-5)
+    entropy = -(math.log(0.8) + math.log(0.2)) / 2
+    assert float(focal_loss(logits, labels, 0.0)) == pytest.approx(entropy, rel=1e-5)
+
+
+def test_the_papers_edge_loss_knows_no_scale() -> None:
+    torch.manual_seed(0)
+    density = torch.rand(2, 5, 7)
+    assert float(density_squares(3 * density + 1, density)) == pytest.approx(0, abs=1e-6)
+    # maps of 0 and 1 that differ in one cell of four
+    one, other = torch.tensor([[[0.0, 1.0], [0.0, 0.0]]]), torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
+    assert float(density_squares(one, other)) == pytest.approx(0.25)
+    assert torch.isfinite(density_squares(torch.ones(1, 3, 3), density[:1, :3, :3]))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from napari_deformdown.geometry import UniformWarp, label_edges, pixel_centres
 from napari_deformdown.imaging import Pyramid, sample
+from napari_deformdown.imaging.pairs import IGNORE
 from napari_deformdown.training import Scene
 from napari_deformdown.training.scenes import View, random_view
 
@@ -176,3 +177,49 @@ def test_a_scene_is_scaled_as_the_image_that_is_sampled(dtype, bounds, rng) -> N
     assert all(torch.isfinite(level).all() for level, _ in scene.levels)
     expected, _ = sample(pyramid, UniformWarp(), (90, 130), supersample=1)
     torch.testing.assert_close(scene.levels[0][0][None], expected, rtol=0, atol=1e-5)
+
+
+@given(seeds, st.floats(5, 60))
+def test_a_rotated_view_keeps_its_size_centre_and_right_angles(seed, rotation) -> None:
+    straight, turned = views(seed), views(seed, rotation=rotation)
+    middle = torch.tensor([0.5, 0.5])
+    torch.testing.assert_close(straight.to_image(middle), turned.to_image(middle))
+    assert turned.area == pytest.approx(straight.area, rel=1e-4)
+    pixels = turned.matrix * torch.tensor([[90.0], [130.0]])
+    lengths = pixels.norm(dim=0)
+    assert abs(float(pixels[:, 0] @ pixels[:, 1])) < 1e-3 * float(lengths.prod())
+
+
+def test_places_outside_of_the_image_are_ignored() -> None:
+    outside = torch.tensor([[-0.1, 0.5], [0.5, 1.01], [0.5, 0.5]])
+    found = WHOLE.labels_at(outside)
+    assert found.tolist() == [IGNORE, IGNORE, int(SCENE.labels[45, 65])]
+
+
+def test_borders_with_what_is_ignored_are_no_edges() -> None:
+    labels = np.zeros((64, 64), np.uint8)
+    labels[:, 32:] = IGNORE
+    labels[10, 10] = 1
+    scene = Scene.from_pyramid(Pyramid.from_array(np.zeros((64, 64, 3), np.uint8)), labels)
+    assert scene.edges.shape == (5, 2)
+
+
+def test_edge_strength_is_the_share_among_labelled_pixels_and_the_mean_where_there_are_none() -> None:
+    labels = np.zeros((64, 64), np.uint8)
+    labels[:, 8:16] = 1
+    labels[:, 32:] = IGNORE
+    view = View(
+        Scene.from_pyramid(Pyramid.from_array(np.zeros((64, 64, 3), np.uint8)), labels), torch.eye(2), torch.zeros(2)
+    )
+    warp = UniformWarp(dtype=torch.float32)
+    found = view.edge_strength(warp.grid(4, 4), warp.footprint(4, 4))[0]
+    assert found.shape == (4, 4)
+    # two edges of two pixels each among 32 labelled columns
+    torch.testing.assert_close(found[:, 2:], found[:, :2].mean().expand(4, 2), rtol=0, atol=0.02)
+    assert float(found[:, :2].mean()) == pytest.approx(4 / 32, abs=0.05)
+
+
+def test_labels_of_a_levels_size_make_it_full_resolution() -> None:
+    pyramid = Pyramid.from_array(np.zeros((300, 400, 3), np.uint8))
+    scene = Scene.from_pyramid(pyramid, np.zeros((150, 200), np.uint8))
+    assert scene.shape == (150, 200) and scene.levels[0][1] == (1.0, 1.0)

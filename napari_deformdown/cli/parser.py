@@ -1,0 +1,68 @@
+"""The parser of the command line, and what becomes of a command's errors."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ..imaging.errors import Cancelled, ImageError
+from ..network.config import ModelError
+from ..samples.errors import MissingDataError
+from . import demo, evaluate, models, segment, train
+
+__all__ = ["BAD_INPUT", "FAILED", "main"]
+
+BAD_INPUT, FAILED = 2, 1
+
+# In the order of the help; each adds its own parser.
+_COMMANDS = (demo, segment, models, train, evaluate)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message}. See {self.prog} --help.\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for bad input, 1 for a failure in mid-work."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.DEBUG if options.debug else logging.WARNING)
+    try:
+        code: int = options.run(options)
+        return code
+    except (ImageError, ModelError, MissingDataError) as error:
+        return _say(error, BAD_INPUT, options.debug)
+    except KeyboardInterrupt:
+        sys.stderr.write("napari-deformdown: stopped.\n")
+        return FAILED
+    except (Cancelled, OSError, RuntimeError, MemoryError) as error:
+        return _say(error, FAILED, options.debug)
+
+
+def _say(error: BaseException, code: int, debug: bool) -> int:
+    if debug:
+        raise error
+    text = " ".join(str(error).split()) or type(error).__name__
+    sys.stderr.write(f"napari-deformdown: {text}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    from .. import __version__
+
+    parser = _Parser(
+        prog="napari-deformdown",
+        description="Learnt downsampling for segmenting images that are too large for a network.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    common = _Parser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show tracebacks and debug messages")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(commands, common)
+    return parser

@@ -1,0 +1,106 @@
+"""`napari-deformdown segment`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..imaging.errors import ImageError
+from ..network.config import METHODS
+from .arguments import parse_at, parse_budget, parse_channels
+from .progress import Bars, peak_megabytes
+
+if TYPE_CHECKING:
+    from .arguments import Commands
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    segment = commands.add_parser("segment", parents=[common], help="segment one image and write its mask")
+    segment.add_argument("image", type=Path, metavar="IMAGE", help="TIFF, OME-Zarr folder, PNG or JPEG")
+    segment.add_argument("--model", required=True, metavar="NAME_OR_FOLDER")
+    segment.add_argument(
+        "--sampler",
+        choices=METHODS,
+        default="learnt",
+        help="how sampling points are placed; default: %(default)s",
+    )
+    segment.add_argument(
+        "--budget",
+        type=parse_budget,
+        required=True,
+        metavar="HxW",
+        help="rows x columns of sampling points, e.g. 128x256",
+    )
+    segment.add_argument(
+        "--output",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="mask to write (.tif); a file of that name is replaced when the new one is complete",
+    )
+    segment.add_argument("--axes", metavar="NAMES", help="the image's axes where it does not say them, e.g. TZCYX")
+    segment.add_argument(
+        "--at", type=parse_at, metavar="AXIS=N,...", help="which plane of a stack, counted from 0, e.g. Z=0,T=3"
+    )
+    segment.add_argument(
+        "--channels", type=parse_channels, metavar="N,...", help="channels by position from 0 or by name, e.g. 0,DAPI"
+    )
+    segment.add_argument("--json", type=Path, metavar="FILE", help="write cost and settings there")
+    segment.add_argument("--device", default="auto", help="auto, cpu, cuda, mps; default: auto")
+    segment.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..imaging import open_image
+    from ..network import load_model, segment
+
+    _check_outputs(options.image, options.output)
+    model = load_model(options.model, options.device)
+    chosen = {"axes": options.axes, "at": options.at, "channels": options.channels}
+    with Bars() as bars, open_image(options.image, **chosen, progress=bars.stage("opening")) as pyramid:
+        start = time.perf_counter()
+        result = segment(pyramid, model, options.budget, options.sampler, progress=bars)
+        seconds = time.perf_counter() - start
+        start = time.perf_counter()
+        for output in options.output:
+            result.save(output, progress=bars.stage(f"writing {output.name}"))
+        export_seconds = time.perf_counter() - start
+    if options.json:
+        record = {
+            "image": str(options.image),
+            "shape": list(result.shape),
+            "at": dict(pyramid.at),
+            "channels": options.channels,
+            "model": model.config.name,
+            "sampler": options.sampler,
+            "budget": list(result.budget),
+            "points": result.budget[0] * result.budget[1],
+            "overview_points": result.overview_points,
+            "seconds": seconds,
+            "seconds_by_stage": result.seconds,
+            "export_seconds": export_seconds,
+            "bytes_read": result.reading.bytes,
+            "chunks_read": result.reading.chunks,
+            "peak_mb": peak_megabytes(),
+            "outputs": [str(output) for output in options.output],
+        }
+        options.json.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    return 0
+
+
+def _check_outputs(image: Path, outputs: Sequence[Path]) -> None:
+    """Everything about the outputs that can be known before the work starts."""
+    from ..imaging.writers import check_mask_path
+
+    for output in outputs:
+        if output.exists() and image.exists() and output.samefile(image):
+            raise ImageError(f"The output {output} is the image itself. Give another name.")
+        check_mask_path(output)

@@ -1,0 +1,133 @@
+"""`napari-deformdown train`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ..network.config import ModelError
+from .progress import Bars
+
+if TYPE_CHECKING:
+    from .arguments import Commands
+
+__all__ = ["add_parser", "event_record"]
+
+
+def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    train = commands.add_parser(
+        "train",
+        parents=[common],
+        help="train a model on labelled images",
+        description="Trains a model as a configuration file says and writes it into a folder. A training that was "
+        "stopped goes on where it was when the same command is given again.",
+    )
+    train.add_argument("config", type=Path, metavar="CONFIG.toml", help="images, classes, model and training")
+    train.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the model is written")
+    train.add_argument("--device", default="auto", help="auto, cpu, cuda, mps; default: auto")
+    train.add_argument("--threads", type=_threads, metavar="N", help="CPU threads of the network; default: torch's")
+    train.add_argument("--restart", action="store_true", help="begin anew where FOLDER holds a model or a part of it")
+    train.add_argument("--events", type=Path, metavar="FILE", help="write what happens there, a JSON line each")
+    train.set_defaults(run=_run)
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"the number of threads is a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..training.config import load_plan
+
+    plan = load_plan(options.config)
+    _check_output(options.output, options.restart)
+    # of the processes that torchrun starts, the first one speaks
+    speaks = os.environ.get("RANK", "0") == "0"
+    with _opened(options.events if speaks else None, options) as events, Bars() as bars:
+        import torch
+
+        from ..training.events import TrainingFinished, TrainingStep
+        from ..training.run import run_plan
+
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        stage = "training"
+        for event in run_plan(plan, options.output, device=options.device, restart=options.restart):
+            if isinstance(event, TrainingStep) and speaks:
+                bars(stage, event.step, event.total)
+                bars.note(f"loss {event.loss:.3f}")
+            elif isinstance(event, TrainingFinished):
+                stage = "training for uniform sampling"
+            if events is not None:
+                events.write(json.dumps(event_record(event), allow_nan=False) + "\n")
+                events.flush()
+    if speaks:
+        sys.stdout.write(f"{options.output}\n")
+    return 0
+
+
+def _check_output(folder: Path, restart: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ModelError(f"The output {folder} is a file. Give a folder.")
+    # a model that is being trained anew stays until the new one is complete
+    unfinished = (folder / "checkpoints").exists()
+    if (folder / "model.safetensors").exists() and not unfinished and not restart:
+        raise ModelError(
+            f"{folder} holds a finished model already. Give another folder, or --restart to train it anew."
+        )
+
+
+@contextmanager
+def _opened(path: Path | None, options: argparse.Namespace) -> Iterator[TextIO | None]:
+    """The file of events; None where none is asked for."""
+    if path is None:
+        yield None
+        return
+    try:
+        # those of a training that goes on are added to what it wrote before
+        goes_on = options.output.exists() and not options.restart
+        file = path.open("a" if goes_on else "w", encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"Events cannot be written to {path}: {error.strerror}. Give another file.") from error
+    with file:
+        yield file
+
+
+def event_record(event: Any) -> dict[str, Any]:
+    """An event as JSON types: its class's name as "event", and those of its fields that are JSON types.
+
+    Models and arrays are left out; numbers that are not finite, which JSON lacks, are null.
+    """
+    values = {f.name: _json(getattr(event, f.name)) for f in fields(event)}
+    return {"event": type(event).__name__, **{k: v for k, v in values.items() if v is not _NOT_JSON}}
+
+
+_NOT_JSON = object()
+
+
+def _json(value: Any) -> Any:
+    """A value as JSON types, or `_NOT_JSON`."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        items = {k: _json(v) for k, v in value.items()}
+        keys = all(isinstance(k, str) for k in items)
+        return items if keys and not any(v is _NOT_JSON for v in items.values()) else _NOT_JSON
+    if isinstance(value, (list, tuple)):
+        parts = [_json(v) for v in value]
+        return parts if not any(v is _NOT_JSON for v in parts) else _NOT_JSON
+    return _NOT_JSON

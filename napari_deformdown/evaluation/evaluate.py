@@ -1,0 +1,206 @@
+"""A model on labelled images: every method at every budget, its quality beside its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..imaging import ImageError, Pyramid, open_image
+from ..network import DeformedSegmenter, ModelConfig, segment
+from ..network.inference import image_for_model
+from .boundaries import count_boundaries
+from .calibration import calibration
+from .ceiling import majority, restored
+from .cost import Arithmetic, measure
+from .metrics import confusion, score_segmentation
+from .rows import EvaluationRow
+from .truth import Truth
+
+__all__ = ["LabelledImage", "check_images", "evaluate"]
+
+Progress = Callable[[str, int, int], None]
+# Told of an image that is left out, and why.
+OnError = Callable[[str, ImageError], None]
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """An image with its true labels, opened when it is its turn.
+
+    Parameters
+    ----------
+    name : str
+        For rows and errors.
+    image : Pyramid, or what `open_image` takes
+        A pyramid stays open.
+    labels : array-like or callable
+        (H, W) class ids, other ids where nothing is known; or labels(shape) -> that.
+    """
+
+    name: str
+    image: Any
+    labels: Any
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Pyramid, Any]]:
+        """The pyramid and its labels.
+
+        Raises
+        ------
+        ImageError
+            If the image cannot be opened, or the labels are not of its size.
+        """
+        if isinstance(self.image, Pyramid):
+            yield self.image, self._labels_of(self.image.shape)
+        else:
+            with open_image(self.image) as pyramid:
+                yield pyramid, self._labels_of(pyramid.shape)
+
+    def _labels_of(self, shape: tuple[int, int]) -> Any:
+        labels = self.labels(shape) if callable(self.labels) else self.labels
+        if tuple(labels.shape) != shape:
+            size = " x ".join(str(n) for n in labels.shape)
+            raise ImageError(
+                f"The labels of {self.name} have {size} pixels, the image {shape[0]} x {shape[1]}. "
+                "Give labels of the image's own size."
+            )
+        return labels
+
+
+def check_images(
+    model: DeformedSegmenter,
+    images: Sequence[LabelledImage],
+    progress: Progress | None = None,
+) -> None:
+    """Open every image once: sizes and channels fit, or it is said before any work is done.
+
+    Raises
+    ------
+    ImageError
+        If an image cannot be opened, does not fit the model, or has labels of another size.
+    """
+    for number, image in enumerate(images):
+        if progress is not None:
+            progress("checking", number, len(images))
+        with image.opened() as (pyramid, _):
+            image_for_model(pyramid, model.config).close()
+
+
+def evaluate(
+    model: DeformedSegmenter,
+    images: Sequence[LabelledImage],
+    budgets: Sequence[tuple[int, int]],
+    methods: Sequence[str],
+    *,
+    repeats: int = 1,
+    progress: Progress | None = None,
+    on_error: OnError | None = None,
+) -> list[EvaluationRow]:
+    """Measure a model on labelled images.
+
+    Each method has run once at each budget before anything is timed, and methods take turns at being the first on an
+    image, so that none pays for all of a network's or a file's first use.
+
+    Parameters
+    ----------
+    model : DeformedSegmenter
+        From `load_model`, on the device that is measured.
+    images : sequence of LabelledImage
+        See `check_images`.
+    budgets : sequence of (int, int)
+        Rows and columns of sampling points.
+    methods : sequence of str
+        Of `network.METHODS`.
+    repeats : int
+        Runs that seconds are the median of.
+    progress : callable, optional
+        Called with (name of the image, results done, in all); may raise `Cancelled`.
+    on_error : callable, optional
+        Called with the name of an image that fails, and its `ImageError`; the image is left out then. Without it the
+        error is raised.
+
+    Returns
+    -------
+    list of EvaluationRow
+        By image, budget and method.
+
+    Raises
+    ------
+    ImageError, ModelError
+        As `segment`.
+    """
+    rows: list[EvaluationRow] = []
+    per_image = len(budgets) * len(methods)
+    arithmetic = Arithmetic(model)
+    warm = False
+    for number, image in enumerate(images):
+
+        def report(done: int, name: str = image.name, before: int = number * per_image) -> None:
+            if progress is not None:
+                progress(name, before + done, len(images) * per_image)
+
+        turn = number % max(1, len(methods))
+        try:
+            with image.opened() as (pyramid, labels):
+                report(0)
+                if not warm:
+                    for budget in budgets:
+                        for method in methods:
+                            segment(pyramid, model, budget, method)
+                    warm = True
+                truth = Truth(labels, len(model.config.classes))
+                found: dict[tuple[tuple[int, int], str], EvaluationRow] = {}
+                for budget in budgets:
+                    for method in (*methods[turn:], *methods[:turn]):
+                        found[budget, method] = _row(
+                            image.name, pyramid, truth, model, budget, method, repeats, arithmetic
+                        )
+                        report(len(found))
+        except ImageError as error:
+            if on_error is None:
+                raise
+            on_error(image.name, error)
+            continue
+        rows += [found[budget, method] for budget in budgets for method in methods]
+    return rows
+
+
+def _row(
+    name: str,
+    pyramid: Pyramid,
+    truth: Truth,
+    model: DeformedSegmenter,
+    budget: tuple[int, int],
+    method: str,
+    repeats: int,
+    arithmetic: Arithmetic,
+) -> EvaluationRow:
+    result, cost = measure(pyramid, model, budget, method, repeats=repeats, arithmetic=arithmetic)
+    classes = len(model.config.classes)
+    seen = truth.shares.at(result.warp, budget)
+    at_level = result.labels(truth.level)
+    reliability, risk = calibration(result.probabilities_at(truth.points), truth.ids)
+    return EvaluationRow(
+        image=name,
+        shape=result.shape,
+        budget=budget,
+        method=method,
+        classes=_names(model.config),
+        counts=score_segmentation(result, truth.labels),
+        boundaries=count_boundaries(truth.coarse, at_level, classes, truth.near),
+        boundary_level=truth.level,
+        ceiling=score_segmentation(restored(seen, result.warp, result.shape), truth.labels),
+        ceiling_level=truth.shares.level,
+        sampled=confusion(majority(seen), result.probabilities.argmax(0).numpy(), classes),
+        reliability=reliability,
+        risk=risk,
+        cost=cost,
+    )
+
+
+def _names(config: ModelConfig) -> tuple[str, ...]:
+    """Names of the classes; with their ids where they would not differ."""
+    names = [c.name for c in config.classes]
+    return tuple(name if names.count(name) == 1 else f"{k} {name}" for k, name in enumerate(names))

@@ -1,0 +1,84 @@
+"""What validation decides: how steep the sampler is at each budget, and which network samples uniformly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..evaluation import iou, score_segmentation
+from ..imaging import Pyramid
+from ..network import DeformedSegmenter, segment
+from .events import FloorTried
+
+__all__ = ["FRACTIONS", "ValidationImage", "choose_floors", "choose_twin", "mean_iou"]
+
+# From steep to uniform.
+FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
+
+
+@dataclass(frozen=True)
+class ValidationImage:
+    """An image, its labels (array-like of class ids), and the region y0, y1, x0, x1 in which it is scored."""
+
+    image: Pyramid
+    labels: Any
+    region: tuple[int, int, int, int] | None = None
+
+
+def mean_iou(
+    model: DeformedSegmenter,
+    images: Sequence[ValidationImage],
+    budget: tuple[int, int],
+    method: str = "learnt",
+    fraction: float | None = None,
+) -> float:
+    """Mean over classes of the IoU, pixels of all images counted together at full resolution."""
+    counts = sum(
+        score_segmentation(segment(i.image, model, budget, method, uniform_fraction=fraction), i.labels, i.region)
+        for i in images
+    )
+    return float(np.nanmean(iou(np.asarray(counts))))
+
+
+def choose_floors(
+    model: DeformedSegmenter,
+    images: Sequence[ValidationImage],
+    budgets: Sequence[tuple[int, int]],
+    fractions: Sequence[float] = FRACTIONS,
+) -> Iterator[FloorTried]:
+    """Set the model's uniform fraction for each budget to the one with the best mean IoU.
+
+    1 is among them, which is uniform sampling: learnt can only fall behind by chance.
+
+    Yields
+    ------
+    FloorTried
+        For each fraction; when they are through, `model.config` is another one.
+    """
+    tried: dict[float, list[float]] = {}
+    for fraction in fractions:
+        tried[fraction] = [mean_iou(model, images, budget, "learnt", fraction) for budget in budgets]
+        yield FloorTried(fraction, {f"{h}x{w}": v for (h, w), v in zip(budgets, tried[fraction], strict=True)})
+    flattest_first = sorted(tried, reverse=True)  # of equals the first one counts
+    floors = {}
+    for k, (h, w) in enumerate(budgets):
+        at_budget = {fraction: tried[fraction][k] for fraction in flattest_first}
+        floors[h * w] = max(at_budget, key=at_budget.__getitem__)
+    default = max(flattest_first, key=lambda f: sum(tried[f]))
+    model.config = replace(model.config, uniform_fraction=default, floors=tuple(sorted(floors.items())))
+
+
+def choose_twin(
+    model: DeformedSegmenter,
+    twin: DeformedSegmenter,
+    images: Sequence[ValidationImage],
+    budgets: Sequence[tuple[int, int]],
+) -> bool:
+    """Give the model its twin's segmenter for uniform sampling if that is the stronger there; says whether."""
+    own, other = (sum(mean_iou(m, images, budget, "uniform") for budget in budgets) for m in (model, twin))
+    model.twin = twin.segmenter if other > own else None
+    model.config = replace(model.config, twin=other > own)
+    return other > own

@@ -1,0 +1,115 @@
+"""Labelled files as scenes, loaded when they are looked at and kept while there is room."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..imaging import ImageError, Pyramid, open_image
+from ..imaging.pairs import LabelIds, LabelledPair, open_labels
+from ..network import ModelConfig
+from ..network.inference import image_for_model
+from .scenes import Scene
+
+__all__ = ["PairScenes", "channel_statistics", "open_pair"]
+
+# Images of more pixels are trained on from their first level with no more.
+_PIXELS = 1 << 26
+_GIGABYTES = 6.0
+
+
+class PairScenes(Sequence[Scene]):
+    """Scenes of labelled files.
+
+    Parameters
+    ----------
+    pairs : sequence of LabelledPair
+        Images and labels.
+    ids : LabelIds
+        What the labels' ids stand for.
+    config : ModelConfig
+        Which channels of the images are read, and how they are scaled.
+    gigabytes : float
+        The scenes that were looked at last are kept up to this size together.
+    """
+
+    def __init__(
+        self, pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfig, gigabytes: float = _GIGABYTES
+    ) -> None:
+        self._pairs, self._ids, self._config = pairs, ids, config
+        self._room = gigabytes * 1e9
+        self._kept: OrderedDict[int, Scene] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    @overload
+    def __getitem__(self, index: int) -> Scene: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Scene]: ...
+    def __getitem__(self, index: int | slice) -> Scene | Sequence[Scene]:
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        if index not in self._kept:
+            scene = self._load(self._pairs[index])
+            self._kept[index] = scene
+            while len(self._kept) > 1 and sum(map(_bytes, self._kept.values())) > self._room:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(index)
+        return self._kept[index]
+
+    def _load(self, pair: LabelledPair) -> Scene:
+        image, labels = open_pair(pair, self._ids)
+        with image, image_for_model(image, self._config) as pyramid:
+            level = next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= _PIXELS), pyramid.levels[-1])
+            try:
+                return Scene.from_pyramid(pyramid, _at_centres(labels, (level.shape[0], level.shape[1])))
+            except ValueError as error:
+                raise ImageError(f"{pair.image}: {error}") from error
+
+
+def open_pair(pair: LabelledPair, ids: LabelIds) -> tuple[Pyramid, Any]:
+    """Image, to be closed, and labels (H, W) of class ids and `IGNORE`.
+
+    Raises
+    ------
+    ImageError
+        If either cannot be read, or they do not fit.
+    """
+    image = open_image(pair.image)
+    try:
+        return image, open_labels(pair.labels, ids, image.shape)
+    except BaseException:
+        image.close()
+        raise
+
+
+def channel_statistics(scenes: Sequence[Scene]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over images, all alike, from levels of some 100,000 pixels."""
+    means, squares = [], []
+    for scene in scenes:
+        pixels = next((p for p, _ in scene.levels if p.shape[1] * p.shape[2] <= 1 << 18), scene.levels[-1][0])
+        means.append(pixels.mean((1, 2)).double())
+        squares.append((pixels.double() ** 2).mean((1, 2)))
+    mean = torch.stack(means).mean(0)
+    spread = (torch.stack(squares).mean(0) - mean**2).clamp(min=1e-4).sqrt()
+    return tuple(round(float(m), 4) for m in mean), tuple(round(float(s), 4) for s in spread)
+
+
+def _at_centres(labels: Any, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Labels at the centres of a coarser level's pixels."""
+    if tuple(labels.shape) == shape:
+        return np.asarray(labels[:], dtype=np.uint8)
+    y, x = (((np.arange(n) + 0.5) * full / n).astype(np.int64) for n, full in zip(shape, labels.shape, strict=True))
+    return np.stack([np.asarray(labels[int(row)], dtype=np.uint8)[x] for row in y])
+
+
+def _bytes(scene: Scene) -> int:
+    tensors = [p for p, _ in [*scene.levels, *scene.edge_levels]] + [scene.labels, scene.edges]
+    return sum(t.numel() * t.element_size() for t in tensors)

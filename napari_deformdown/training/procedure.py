@@ -1,0 +1,139 @@
+"""A whole training: model and twin, the choices of validation, and the model's folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..network import DeformedSegmenter, ModelConfig, save_model
+from .checkpoint import remove_checkpoint
+from .choosing import ValidationImage, choose_floors, choose_twin, mean_iou
+from .distributed import rank
+from .events import ModelSaved, TrainingEvent, TrainingFinished
+from .joint import train
+from .options import TrainingOptions, apply_preset
+from .scenes import Scene
+from .starting import new_model
+
+__all__ = ["PARTS", "Training", "run_training"]
+
+log = logging.getLogger(__name__)
+
+PARTS = ("learnt", "twin")
+_CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that is ready to run.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of the model to be trained.
+    options : TrainingOptions
+        See there.
+    scenes : sequence of Scene
+        What it is trained on.
+    validation : sequence of ValidationImage
+        What chooses the uniform fraction and the network for uniform sampling; empty: nothing is chosen.
+    budgets : sequence of (int, int)
+        Budgets of validation.
+    data : str
+        What tells the data from others.
+    record : dict
+        Kept in the model's `training`.
+    """
+
+    config: ModelConfig
+    options: TrainingOptions
+    scenes: Sequence[Scene]
+    validation: Sequence[ValidationImage]
+    budgets: Sequence[tuple[int, int]]
+    data: str = ""
+    record: dict[str, Any] | None = None
+
+
+def run_training(
+    training: Training,
+    output: Path,
+    *,
+    device: torch.device | str = "cpu",
+    restart: bool = False,
+    parts: Sequence[str] = PARTS,
+) -> Iterator[TrainingEvent]:
+    """Train model and twin, choose on validation, write the model's folder.
+
+    Interrupted at any moment, it goes on from its checkpoints in `output` when it is called again with the same
+    training; they are removed when the model is complete. A model that is there already stays until then.
+
+    Parameters
+    ----------
+    training : Training
+        What to do.
+    output : Path
+        Folder of the model.
+    device : torch.device or str
+        Where the networks compute.
+    restart : bool
+        Forget checkpoints.
+    parts : sequence of str
+        Of `PARTS`, those that are trained now. With one left out, only checkpoints are written, so that both may be
+        trained at the same time by two processes; a last run with both takes them up.
+    """
+    folders = {part: output / _CHECKPOINTS / part for part in PARTS}
+    if restart and rank() == 0:
+        for folder in folders.values():
+            remove_checkpoint(folder)
+    wanted = [p for p in PARTS if p == "learnt" or training.options.twin]
+    models: dict[str, DeformedSegmenter] = {}
+    for part in wanted:
+        if part in parts:
+            for event in _train_part(training, part, folders[part], device):
+                if isinstance(event, TrainingFinished):
+                    models[part] = event.model
+                yield event
+    if rank() != 0 or len(models) < len(wanted):
+        return
+    yield from _finish(training, models, output)
+    for folder in folders.values():
+        remove_checkpoint(folder)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    if (output / _CHECKPOINTS).is_dir() and not any((output / _CHECKPOINTS).iterdir()):
+        (output / _CHECKPOINTS).rmdir()
+
+
+def _train_part(training: Training, part: str, folder: Path, device: torch.device | str) -> Iterator[TrainingEvent]:
+    config, options = training.config, training.options
+    if part == "twin":
+        config, options = apply_preset("uniform", config, options)
+    model = new_model(config, options).to(device)
+    yield from train(model, training.scenes, options, folder=folder, data=training.data)
+
+
+def _finish(training: Training, models: dict[str, DeformedSegmenter], output: Path) -> Iterator[TrainingEvent]:
+    model, images, budgets = models["learnt"], training.validation, training.budgets
+    kept = False
+    if images:
+        if "twin" in models:
+            kept = choose_twin(model, models["twin"], images, budgets)
+            log.info("uniform sampling runs through %s", "its twin" if kept else "the shared segmenter")
+        yield from choose_floors(model, images, budgets)
+    scores = [
+        {"budget": list(budget), "method": method, "miou": round(mean_iou(model, images, budget, method), 4)}
+        for budget in budgets
+        for method in ("uniform", "learnt")
+        if images
+    ]
+    record = {**asdict(training.options), "torch": torch.__version__, **(training.record or {}), "twin_kept": kept}
+    model.config = replace(
+        model.config, training=record, scores={**model.config.scores, "validation": scores} if scores else {}
+    )
+    save_model(model, output)
+    yield ModelSaved(str(output), scores)

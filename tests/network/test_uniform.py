@@ -1,0 +1,105 @@
+"""Uniform sampling: its own segmenter where there is one, and the way back to it from a learnt density."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_deformdown.network import (
+    DeformedSegmenter,
+    LabelClass,
+    ModelConfig,
+    ModelError,
+    load_model,
+    save_model,
+    segment,
+)
+
+CLASSES = (LabelClass("a", "#000000"), LabelClass("b", "#ffffff"))
+SMALL = {"architecture": "Unet", "encoder": "tu-mobilenetv3_small_050", "decoder_channels": [16, 8, 8, 8, 8]}
+CONFIG = ModelConfig(name="m", classes=CLASSES, segmenter=SMALL)
+IMAGE = np.random.default_rng(0).integers(0, 255, (90, 130, 3), dtype=np.uint8)
+
+
+def with_twin() -> DeformedSegmenter:
+    torch.manual_seed(0)
+    model = DeformedSegmenter(replace(CONFIG, twin=True)).eval()
+    torch.nn.init.normal_(model.density_net.head.weight, std=2.0)
+    return model
+
+
+def probabilities(model: DeformedSegmenter, method: str, fraction: float | None = None) -> torch.Tensor:
+    return segment(IMAGE, model, (16, 24), method, uniform_fraction=fraction).probabilities
+
+
+def test_uniform_sampling_runs_through_the_twin_and_nothing_else_does() -> None:
+    model = with_twin()
+    before = {m: probabilities(model, m) for m in ("uniform", "learnt", "edge")}
+    for p in model.twin.parameters():
+        torch.nn.init.zeros_(p)
+    after = {m: probabilities(model, m) for m in before}
+    assert not torch.equal(before["uniform"], after["uniform"])
+    assert torch.equal(before["learnt"], after["learnt"]) and torch.equal(before["edge"], after["edge"])
+
+
+def test_a_learnt_density_that_is_uniform_is_uniform_sampling() -> None:
+    model = with_twin()
+    assert torch.equal(probabilities(model, "learnt", 1.0), probabilities(model, "uniform"))
+
+
+def test_a_twin_is_saved_and_loaded(tmp_path) -> None:
+    model = with_twin()
+    save_model(model, tmp_path, half=False)
+    found = load_model(tmp_path, "cpu")
+    assert torch.equal(probabilities(found, "uniform"), probabilities(model, "uniform"))
+
+
+@given(st.integers(8, 600), st.integers(8, 600))
+def test_the_fraction_lies_between_those_of_the_floors_around(rows, columns) -> None:
+    config = replace(CONFIG, floors=((6144, 0.1), (24576, 0.4), (98304, 1.0)))
+    found = config.fraction_at((rows, columns))
+    points = rows * columns
+    if points <= 6144:
+        assert found == 0.1
+    elif points >= 98304:
+        assert found == 1.0
+    else:
+        assert (0.1 <= found <= 0.4) if points <= 24576 else (0.4 <= found <= 1.0)
+
+
+def test_fractions_in_closed_form() -> None:
+    config = replace(CONFIG, uniform_fraction=0.3, floors=((100, 0.2), (10_000, 0.6)))
+    assert config.fraction_at((32, 32)) == pytest.approx(0.2 + 0.4 * np.log(10.24) / np.log(100))
+    assert config.fraction_at((10, 10)) == 0.2 and config.fraction_at((100, 100)) == 0.6
+    assert CONFIG.fraction_at((10, 10)) == CONFIG.uniform_fraction
+    assert ModelConfig.from_dict(config.to_dict()) == config
+
+
+def test_the_floor_of_the_budget_is_what_is_sampled_with() -> None:
+    model = with_twin()
+    model.config = replace(model.config, floors=((16 * 24, 0.5),))
+    expected = segment(IMAGE, model, (16, 24), "learnt", uniform_fraction=0.5).density
+    assert torch.equal(segment(IMAGE, model, (16, 24), "learnt").density, expected)
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"floors": ((100, 0.0),)}, "floors are pairs"),
+        ({"floors": ((0, 0.5),)}, "floors are pairs"),
+        ({"twin": 1}, "twin is true or false"),
+    ],
+)
+def test_wrong_floors_and_twins_are_refused(wrong, said) -> None:
+    with pytest.raises(ModelError, match=said):
+        replace(CONFIG, **wrong)
+
+
+def test_an_unknown_density_net_is_refused() -> None:
+    with pytest.raises(ModelError, match="density_net is one of dilated, plain"):
+        DeformedSegmenter(replace(CONFIG, density_net="deep"))

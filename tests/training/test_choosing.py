@@ -1,0 +1,69 @@
+"""What validation decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_deformdown.imaging import Pyramid
+from napari_deformdown.network import DeformedSegmenter, segment
+from napari_deformdown.training import FloorTried, ValidationImage, choose_floors, choose_twin
+
+BUDGETS = ((16, 24), (32, 48))
+
+
+def perfect(model: DeformedSegmenter) -> DeformedSegmenter:
+    """A segmenter that knows dark from bright, class 0 from 2."""
+    layer = torch.nn.Conv2d(3, 3, 1)
+    with torch.no_grad():
+        layer.weight[:] = torch.tensor([-8.0, 0.0, 8.0]).reshape(3, 1, 1, 1) / 3
+        layer.bias[:] = torch.tensor([0.0, -50.0, 0.0])
+    model.segmenter = layer
+    return model
+
+
+@pytest.fixture
+def image() -> ValidationImage:
+    """Small squares of the last class on the first."""
+    labels = np.zeros((256, 384), np.uint8)
+    for y, x in ((20, 20), (70, 40), (33, 90), (95, 103)):
+        labels[y : y + 20, x : x + 20] = 2
+    return ValidationImage(Pyramid.from_array(np.repeat(labels[..., None] * 127, 3, -1)), labels)
+
+
+def centred_density(model: DeformedSegmenter) -> DeformedSegmenter:
+    """Density where it is bright or next to it, whatever has been learnt."""
+    model.density_net.logits = lambda overview: 2 * torch.nn.functional.avg_pool2d(overview[:, 0], 3, 1, 1)
+    return model
+
+
+def test_the_steepness_that_is_best_on_validation_is_kept_for_each_budget(tiny_model, image) -> None:
+    model = centred_density(perfect(tiny_model))
+    tried = list(choose_floors(model, [image], BUDGETS))
+    assert all(isinstance(t, FloorTried) for t in tried) and tried[-1].fraction == 1.0
+    for h, w in BUDGETS:
+        best = max(tried, key=lambda t, k=f"{h}x{w}": t.miou[k])
+        assert model.config.fraction_at((h, w)) == best.fraction
+    assert model.config.fraction_at(BUDGETS[0]) < 1
+
+
+def test_where_the_density_misleads_it_goes_back_to_uniform(tiny_model, image) -> None:
+    model = perfect(tiny_model)
+    # all points to the right half, where nothing is
+    model.density_net.logits = lambda overview: (
+        9 * torch.linspace(-1, 1, overview.shape[-1]).sign().expand_as(overview[:, 0])
+    )
+    list(choose_floors(model, [image], BUDGETS))
+    assert {fraction for _, fraction in model.config.floors} == {1.0}
+    learnt, uniform = (segment(image.image, model, BUDGETS[0], m).labels() for m in ("learnt", "uniform"))
+    np.testing.assert_array_equal(learnt, uniform)
+
+
+def test_the_stronger_network_samples_uniformly(make_tiny_model, image) -> None:
+    strong, weak = perfect(make_tiny_model()), make_tiny_model(seed=3)
+    assert choose_twin(weak, strong, [image], BUDGETS) and weak.config.twin
+    expected = segment(image.image, strong, BUDGETS[0], "uniform").labels()
+    np.testing.assert_array_equal(segment(image.image, weak, BUDGETS[0], "uniform").labels(), expected)
+    strong = perfect(make_tiny_model())
+    assert not choose_twin(strong, make_tiny_model(seed=3), [image], BUDGETS) and strong.twin is None

