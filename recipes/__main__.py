@@ -13,6 +13,7 @@ import torch
 
 from napari_deformdown.training.procedure import PARTS
 
+from . import generic
 from .recipe import rescore, run
 
 RECIPES = {
@@ -24,7 +25,7 @@ RECIPES = {
 def main() -> None:
     """Parse arguments and run one recipe."""
     parser = argparse.ArgumentParser(prog="python -m recipes", description=__doc__)
-    parser.add_argument("recipe", choices=sorted(RECIPES))
+    parser.add_argument("recipe", choices=sorted([*RECIPES, "generic"]))
     parser.add_argument("--output", type=Path, required=True, help="folder of the model")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of labelled images")
     parser.add_argument("--steps", type=int, help="optimiser steps, instead of the recipe's")
@@ -40,6 +41,9 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
+    if arguments.recipe == "generic":
+        generic.make(arguments.output)
+        return
     recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE
     if arguments.rescore:
         rescore(recipe, arguments.data, arguments.output)

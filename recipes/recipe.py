@@ -1,4 +1,4 @@
-"""What the recipes share: train model and twin, choose on validation, score on held-out images, write model and card."""
+"""What the recipes share: train model and twin, choose on validation, score what was held out, write model and card."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from napari_deformdown.evaluation import iou, score_segmentation
 from napari_deformdown.network import DeformedSegmenter, ModelConfig, load_model, save_model, segment
 from napari_deformdown.training import (
     FloorTried,
+    PartStarted,
     Scene,
     Training,
     TrainingOptions,
@@ -73,7 +74,7 @@ def run(recipe: Recipe, data: Path, output: Path, command: str, *, parts: Sequen
                 event.divergence,
                 time.perf_counter() - start,
             )
-        elif isinstance(event, (FloorTried, TrainingResumed)):
+        elif isinstance(event, (FloorTried, PartStarted, TrainingResumed)):
             log.info("%s", event)
     if len(parts) > 1:
         _score(load_model(output, "cpu"), recipe, data, output)
@@ -112,10 +113,10 @@ def _score(model: DeformedSegmenter, recipe: Recipe, data: Path, output: Path) -
 def _notes(config: ModelConfig) -> str:
     floors = ", ".join(f"{fraction:g} at {points:,} points" for points, fraction in config.floors)
     uniform = (
-        "a twin: a second segmenter of the same design that was trained on uniform sampling alone and did better on the "
+        "a twin: a second segmenter of the same design, trained on uniform sampling alone, that did better on the "
         "validation images"
         if config.twin
-        else "the same segmenter, which did better on the validation images than a twin trained on uniform sampling alone"
+        else "the same segmenter, which did better on the validation images than a twin trained on it alone"
     )
     if not config.training.get("twin"):
         uniform = "the same segmenter"

@@ -21,12 +21,17 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "ceilings.md")
 def score_table(config: ModelConfig) -> str:
     """Held-out scores of a model as a Markdown table."""
     names = [c.name for c in config.classes]
-    lines = [f"| {config.name} at | method | {' | '.join(names)} | mean IoU |", "|---|---|" + "---|" * (len(names) + 1)]
-    for row in config.scores["held_out"]:
-        budget = "x".join(str(n) for n in row["budget"])
-        cells = " | ".join(f"{row['per_class'][n]:.3f}" for n in names)
-        lines.append(f"| {budget} | {row['method']} | {cells} | **{row['miou']:.3f}** |")
-    return "\n".join(lines)
+    rows = config.scores["held_out"]
+    sets = dict.fromkeys(row.get("set", config.name) for row in rows)
+    lines = []
+    for name in sets:
+        lines += [f"| {name} at | method | {' | '.join(names)} | mean IoU |", "|---|---|" + "---|" * (len(names) + 1)]
+        for row in (row for row in rows if row.get("set", config.name) == name):
+            budget = "x".join(str(n) for n in row["budget"])
+            cells = " | ".join(f"{row['per_class'][n]:.3f}" for n in names)
+            lines.append(f"| {budget} | {row['method']} | {cells} | **{row['miou']:.3f}** |")
+        lines.append("")
+    return "\n".join(lines[:-1])
 
 
 def cost_table(figures: dict[str, Any]) -> str:
@@ -43,7 +48,8 @@ def cost_table(figures: dict[str, Any]) -> str:
 
 def fill(text: str) -> str:
     """A page with its tables made anew."""
-    scores = "\n\n".join(score_table(load_config(name)) for name in reversed(list_models()))
+    configs = [load_config(name) for name in list_models()]
+    scores = "\n\n".join(score_table(config) for config in configs if config.scores.get("held_out"))
     tables = {
         "scores": scores,
         "cost": cost_table(_result("main_job")),

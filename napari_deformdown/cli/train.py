@@ -56,18 +56,18 @@ def _run(options: argparse.Namespace) -> int:
     with _opened(options.events if speaks else None, options) as events, Bars() as bars:
         import torch
 
-        from ..training.events import TrainingFinished, TrainingStep
+        from ..training.events import PartStarted, TrainingStep
         from ..training.run import run_plan
 
         if options.threads:
             torch.set_num_threads(options.threads)
-        stage = "training"
+        stage = ""
         for event in run_plan(plan, options.output, device=options.device, restart=options.restart):
             if isinstance(event, TrainingStep) and speaks:
                 bars(stage, event.step, event.total)
                 bars.note(f"loss {event.loss:.3f}")
-            elif isinstance(event, TrainingFinished):
-                stage = "training for uniform sampling"
+            elif isinstance(event, PartStarted):
+                stage = f"training, {event.part}"
             if events is not None:
                 events.write(json.dumps(event_record(event), allow_nan=False) + "\n")
                 events.flush()
@@ -79,9 +79,9 @@ def _run(options: argparse.Namespace) -> int:
 def _check_output(folder: Path, restart: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"The output {folder} is a file. Give a folder.")
-    # a model that is being trained anew stays until the new one is complete
-    unfinished = (folder / "checkpoints").exists()
-    if (folder / "model.safetensors").exists() and not unfinished and not restart:
+    from ..training.procedure import is_finished
+
+    if is_finished(folder) and not restart:
         raise ModelError(
             f"{folder} holds a finished model already. Give another folder, or --restart to train it anew."
         )

@@ -7,6 +7,7 @@ from .config import load_plan as load_plan
 from .data import PairScenes as PairScenes
 from .events import FloorTried as FloorTried
 from .events import ModelSaved as ModelSaved
+from .events import PartStarted as PartStarted
 from .events import TrainingEvent as TrainingEvent
 from .events import TrainingFinished as TrainingFinished
 from .events import TrainingResumed as TrainingResumed

@@ -7,7 +7,22 @@ from typing import Any
 
 from ..network import DeformedSegmenter
 
-__all__ = ["FloorTried", "ModelSaved", "TrainingEvent", "TrainingFinished", "TrainingResumed", "TrainingStep"]
+__all__ = [
+    "FloorTried",
+    "ModelSaved",
+    "PartStarted",
+    "TrainingEvent",
+    "TrainingFinished",
+    "TrainingResumed",
+    "TrainingStep",
+]
+
+
+@dataclass(frozen=True)
+class PartStarted:
+    """A training begins: "learnt", density net and segmenter, or "twin", a segmenter for uniform sampling."""
+
+    part: str
 
 
 @dataclass(frozen=True)
@@ -51,4 +66,4 @@ class ModelSaved:
     scores: list[dict[str, Any]] = field(default_factory=list)
 
 
-TrainingEvent = TrainingResumed | TrainingStep | TrainingFinished | FloorTried | ModelSaved
+TrainingEvent = PartStarted | TrainingResumed | TrainingStep | TrainingFinished | FloorTried | ModelSaved

@@ -14,13 +14,13 @@ from ..network import DeformedSegmenter, ModelConfig, save_model
 from .checkpoint import remove_checkpoint
 from .choosing import ValidationImage, choose_floors, choose_twin, mean_iou
 from .distributed import rank
-from .events import ModelSaved, TrainingEvent, TrainingFinished
+from .events import ModelSaved, PartStarted, TrainingEvent, TrainingFinished
 from .joint import train
 from .options import TrainingOptions, apply_preset
 from .scenes import Scene
 from .starting import new_model
 
-__all__ = ["PARTS", "Training", "run_training"]
+__all__ = ["PARTS", "Training", "is_finished", "run_training"]
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ def run_training(
     models: dict[str, DeformedSegmenter] = {}
     for part in wanted:
         if part in parts:
+            yield PartStarted(part)
             for event in _train_part(training, part, folders[part], device):
                 if isinstance(event, TrainingFinished):
                     models[part] = event.model
@@ -107,6 +108,11 @@ def run_training(
             folder.rmdir()
     if (output / _CHECKPOINTS).is_dir() and not any((output / _CHECKPOINTS).iterdir()):
         (output / _CHECKPOINTS).rmdir()
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a model that is not being trained anew; the old one stays until the new one is there."""
+    return (folder / "model.safetensors").exists() and not (folder / _CHECKPOINTS).exists()
 
 
 def _train_part(training: Training, part: str, folder: Path, device: torch.device | str) -> Iterator[TrainingEvent]:

@@ -105,12 +105,12 @@ def test_an_image_that_does_not_fit_the_model_is_said_before_any_work(bent_model
 
 def test_an_image_that_fails_in_mid_work_does_not_lose_the_others(bent_model, images) -> None:
     class Damaged:
-        shape, dtype, ndim = (*SHAPE, 3), np.dtype(np.uint8), 3
+        shape = SHAPE
 
         def __getitem__(self, key: object) -> np.ndarray:
-            raise OSError("bad sector")
+            raise ImageError("damaged.tif cannot be read")
 
-    damaged = LabelledImage("damaged", Pyramid.from_array([Damaged()]), images[0].labels)
+    damaged = LabelledImage("damaged", images[0].image, Damaged())
     told: list[str] = []
     rows = evaluate(
         bent_model, [damaged, *images], [(8, 8)], ["uniform"], on_error=lambda name, error: told.append(name)

@@ -67,6 +67,7 @@ def test_one_command_trains_a_model_that_segments(plan_file, tmp_path, capsys) -
     assert str(output) in capsys.readouterr().out
     kinds = [json.loads(line)["event"] for line in events.read_text().splitlines()]
     # the model and its twin, then the choices
+    assert kinds.count("PartStarted") == 2
     assert kinds.count("TrainingStep") == 12 and kinds.count("FloorTried") == 6 and kinds[-1] == "ModelSaved"
     model = load_model(output, "cpu")
     assert model.config.name == "squares" and [c.name for c in model.config.classes] == ["ground", "square"]
