@@ -58,6 +58,9 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--repeats", type=_count, default=1, metavar="N", help="runs that seconds are the median of; default: 1"
     )
+    evaluate.add_argument(
+        "--threads", type=_count, metavar="N", help="CPU threads, for seconds that can be compared; default: torch's"
+    )
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the averaged rows there")
     evaluate.add_argument("--images-json", type=Path, metavar="FILE", help="write the rows of each image there")
     evaluate.add_argument("--csv", type=Path, metavar="FILE", help="write the averaged rows there, as a table")
@@ -73,12 +76,16 @@ def _count(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    import torch
+
     from ..evaluation import LabelledImage, average, check_images, evaluate, to_csv, to_markdown
     from ..evaluation.plots import save_plots
     from ..imaging import find_pairs, label_source, open_labels
     from ..network import load_model
 
     _check_outputs(options)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     model = load_model(options.model, options.device)
     folder, ids = label_source(options.labels, len(model.config.classes))
     pairs = find_pairs(options.images, folder)
