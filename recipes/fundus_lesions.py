@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari_deformdown.network import LabelClass, ModelConfig
+from napari_deformdown.network.sharpening import SHARPNESS
 from napari_deformdown.training import TrainingOptions
 
 from . import labelled
@@ -30,6 +31,8 @@ RECIPE = Recipe(
         ),
         mean=(0.43, 0.21, 0.07),
         std=(0.3, 0.17, 0.1),
+        context=True,
+        sharpness=SHARPNESS,
         segmenter={
             "architecture": "Unet",
             "encoder": "tu-tf_efficientnet_lite0",
@@ -40,8 +43,8 @@ RECIPE = Recipe(
         description="Optic disc, haemorrhages and hard exudates on colour fundus photographs.",
     ),
     options=TrainingOptions(
-        steps=1200,
-        batches=(((64, 96), 8), ((96, 144), 4), ((128, 192), 2)),
+        steps=1400,
+        batches=(((64, 96), 8), ((128, 192), 2), ((192, 288), 1)),
         height=(0.4, 1.0),
         rotation=30.0,
         stretch=1.35,

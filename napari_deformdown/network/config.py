@@ -57,6 +57,8 @@ class ModelConfig:
         Design of the deformation network D_theta, see `DeformationNet` and `PlainDeformationNet`.
     density_channels : int
         Its width.
+    context : bool
+        Whether D_theta's view of the whole image corrects the segmenter's, see `ContextHead`.
     density_blur : float
         Gaussian blur of the density in overview cells.
     sampler : str
@@ -90,6 +92,7 @@ class ModelConfig:
     overview_points: int = 8192
     density_net: str = "dilated"
     density_channels: int = 32
+    context: bool = False
     density_blur: float = 1.0
     sampler: str = "monge"
     uniform_fraction: float = 0.2
@@ -150,8 +153,9 @@ class ModelConfig:
             value = getattr(self, key)
             if not isinstance(value, types) or isinstance(value, bool):
                 raise ModelError(f"{key} has the wrong type: {value!r}.")
-        if not isinstance(self.twin, bool):
-            raise ModelError(f"twin is true or false, not {self.twin!r}.")
+        for key in ("twin", "context"):
+            if not isinstance(getattr(self, key), bool):
+                raise ModelError(f"{key} is true or false, not {getattr(self, key)!r}.")
         sequences = {"mean": (self.channels, number), "std": (self.channels, number), "budget": (2, (int,))}
         for key, (length, kinds) in sequences.items():
             value = getattr(self, key)

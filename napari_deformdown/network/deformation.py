@@ -17,10 +17,20 @@ class _Density(nn.Module):
     """A softmax over all cells, blurred: densities have mean one whatever the logits."""
 
     sigma: float
+    head: nn.Conv2d
+
+    def features(self, overview: Tensor) -> Tensor:
+        """What the density is made from: (N, C, h, w) -> (N, channels, h, w)."""
+        raise NotImplementedError
 
     def logits(self, overview: Tensor) -> Tensor:
         """Log-density up to a constant, before the blur: (N, C, h, w) -> (N, h, w)."""
-        raise NotImplementedError
+        return self.logits_of(self.features(overview))
+
+    def logits_of(self, features: Tensor) -> Tensor:
+        """The same from `features`: (N, channels, h, w) -> (N, h, w)."""
+        out: Tensor = self.head(features).squeeze(1)
+        return out
 
     def forward(self, overview: Tensor) -> Tensor:
         """The density d = D_theta(X_lr): (N, C, h, w) -> (N, h, w), non-negative, mean one."""
@@ -59,13 +69,12 @@ class DeformationNet(_Density):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def logits(self, overview: Tensor) -> Tensor:
-        """Log-density up to a constant, before the blur: (N, C, h, w) -> (N, h, w)."""
+    def features(self, overview: Tensor) -> Tensor:
+        """What the density is made from: (N, C, h, w) -> (N, channels, h, w)."""
         x = self.stem(overview)
         for block in self.blocks:
             x = block(x)
-        out: Tensor = self.head(F.silu(x)).squeeze(1)
-        return out
+        return F.silu(x)
 
 
 class PlainDeformationNet(_Density):
@@ -86,9 +95,9 @@ class PlainDeformationNet(_Density):
         self.body = nn.Sequential(*layers)
         self.head = nn.Conv2d(channels, 1, 1)
 
-    def logits(self, overview: Tensor) -> Tensor:
-        """Log-density up to a constant: (N, C, h, w) -> (N, h, w)."""
-        out: Tensor = self.head(self.body(overview)).squeeze(1)
+    def features(self, overview: Tensor) -> Tensor:
+        """What the density is made from: (N, C, h, w) -> (N, channels, h, w)."""
+        out: Tensor = self.body(overview)
         return out
 
 

@@ -83,22 +83,26 @@ def segment(
     size = model.config.overview_size(image.shape)
     reading = Reading()
     overview_points = 0
+    fraction = model.config.fraction_at(budget) if uniform_fraction is None else uniform_fraction
+    # Every method is uniform sampling then.
+    way = "uniform" if fraction == 1 else method
+    context: torch.Tensor | None = None
     with image_for_model(image, model.config) as pyramid, torch.inference_mode():
         # Uniform sampling needs no overview: its cost is that of its points alone.
-        if method == "uniform":
-            seen = torch.zeros(1, pyramid.channels, *size)
-        else:
+        if model.needs_overview(method):
             with timed("overview"):
                 seen, reading = overview(pyramid, size)
                 overview_points = size[0] * size[1]
+        else:
+            seen = torch.zeros(1, pyramid.channels, *size)
         with timed("density"):
-            fraction = model.config.fraction_at(budget) if uniform_fraction is None else uniform_fraction
             warp, density = model.warp(seen, method, fraction)
+            if model.context is not None and model.needs_overview(way):
+                context = model.context.at_points(model.coarse(seen.to(model.device)), warp, budget)
         with timed("sampling"):
             sampled, read = sample(pyramid, warp, budget, progress=lambda done, total: report("sampling", done, total))
         with timed("network"):
-            # Every method is uniform sampling then.
-            logits = model(sampled.to(model.device), "uniform" if fraction == 1 else method)
+            logits = model(sampled.to(model.device), way, context)
             probabilities = torch.softmax(logits.float(), 1)[0].cpu()
     report("network", 1, 1)
     return Segmentation(

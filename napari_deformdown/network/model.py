@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..geometry import SAMPLERS, Warp, edge_density, image_gradient, make_warp, with_uniform
 from .config import METHODS, ModelConfig, ModelError
+from .context import ContextHead
 from .deformation import DENSITY_NETS
 from .segmenter import make_segmenter
 
@@ -42,6 +43,7 @@ class DeformedSegmenter(nn.Module):
             if segmenter is not None
             else make_segmenter(config.segmenter, config.channels, len(config.classes))
         )
+        self.context = ContextHead(config.density_channels, len(config.classes)) if config.context else None
         self.twin = make_segmenter(config.segmenter, config.channels, len(config.classes)) if config.twin else None
         self.register_buffer("mean", torch.tensor(config.mean).reshape(1, -1, 1, 1), False)
         self.register_buffer("std", torch.tensor(config.std).reshape(1, -1, 1, 1), False)
@@ -102,11 +104,39 @@ class DeformedSegmenter(nn.Module):
         density = density.cpu().double()
         return make_warp(sampler, density), density
 
-    def forward(self, sampled: Tensor, method: str = "learnt") -> Tensor:
-        """Logits of an image that a method sampled: (N, C, h, w) in [0, 1] -> (N, K, h, w)."""
-        segmenter = self.twin if method == "uniform" and self.twin is not None else self.segmenter
-        out: Tensor = segmenter(self.standardise(sampled))
+    def coarse(self, overview: Tensor) -> Tensor:
+        """Coarse logits of the overview, for `context_at`: (N, C, h, w) in [0, 1] -> (N, K, h, w)."""
+        assert self.context is not None
+        out: Tensor = self.context.coarse(self.density_net.features(self.standardise(overview)))
         return out
+
+    def needs_overview(self, method: str) -> bool:
+        """Whether a method reads the overview: all do but uniform sampling through a segmenter without context."""
+        return method != "uniform" or (self.context is not None and self.twin is None)
+
+    def forward(self, sampled: Tensor, method: str = "learnt", context: Tensor | None = None) -> Tensor:
+        """Logits of an image that a method sampled.
+
+        Parameters
+        ----------
+        sampled : Tensor
+            (N, C, h, w), values in [0, 1].
+        method : str
+            One of `METHODS`.
+        context : Tensor, optional
+            (N, K + 2, h, w) from `ContextHead.at_points`, for a model with context; a twin does without.
+
+        Returns
+        -------
+        Tensor
+            (N, K, h, w).
+        """
+        image = self.standardise(sampled)
+        if method == "uniform" and self.twin is not None:
+            found: Tensor = self.twin(image)
+            return found
+        logits: Tensor = self.segmenter(image)
+        return logits if self.context is None or context is None else self.context(logits, context)
 
 
 def pick_device(name: str = "auto") -> torch.device:

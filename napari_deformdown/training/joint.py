@@ -160,9 +160,13 @@ def _parameter_groups(model: DeformedSegmenter, options: TrainingOptions) -> lis
     groups = [
         {"params": rest, "lr": options.learning_rate},
         {"params": pretrained, "lr": options.learning_rate * options.encoder_learning_rate},
-        {"params": list(model.density_net.parameters()), "lr": options.density_learning_rate},
+        {"params": _all(model.density_net, model.context), "lr": options.density_learning_rate},
     ]
     return [group for group in groups if group["params"]]
+
+
+def _all(*modules: nn.Module | None) -> list[nn.Parameter]:
+    return [p for module in modules if module is not None for p in module.parameters()]
 
 
 def _precision(device: torch.device) -> AbstractContextManager[Any]:

@@ -44,6 +44,8 @@ class TrainingOptions:
         gamma: weight of the edge loss, decaying by poly 0.9.
     edge_least : float
         The part of gamma that it decays to.
+    context_weight : float
+        Of the loss of the overview's coarse logits, for models with context.
     joint : bool
         Let the segmentation loss move the density net; without it, it learns the edge target alone.
     anti_alias : bool
@@ -89,6 +91,7 @@ class TrainingOptions:
     edge_loss: Literal["divergence", "squares"] = "divergence"
     edge_weight: float = 1.0
     edge_least: float = 0.1
+    context_weight: float = 0.3
     joint: bool = True
     anti_alias: bool = True
     repool: float = 0.0
@@ -135,7 +138,7 @@ class TrainingOptions:
 _CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "default": ({}, {}),
     # A network for uniform sampling alone, trained with the same effort: the baseline that counts.
-    "uniform": ({"uniform_fraction": 1.0}, {"uniform_share": 1.0, "edge_weight": 0.0}),
+    "uniform": ({"uniform_fraction": 1.0, "context": False}, {"uniform_share": 1.0, "edge_weight": 0.0}),
     # Jin et al. (2022); what they leave open is ours: schedule, augmentation, batches.
     "paper": (
         {"sampler": "attraction", "density_net": "plain", "density_channels": 24, "density_blur": 0.0},

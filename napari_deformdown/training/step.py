@@ -70,7 +70,8 @@ def step_losses(
     def coloured(image: Tensor) -> Tensor:
         return (image * gain + shift).clamp(0, 1)
 
-    logits, edge_loss = _density(model, views, aspect, options, coloured)
+    features, edge_loss = _density(model, views, aspect, options, coloured)
+    logits = model.density_net.logits_of(features)
     low, high = options.fraction
     fraction = low * (high / low) ** torch.rand(count, generator=generator)
     uniform = torch.rand(count, generator=generator) < options.uniform_share
@@ -78,11 +79,15 @@ def step_losses(
     density = with_uniform(model.density_net.to_density(logits.float()), fraction.to(model.device)).cpu()
     warp = make_warp(model.config.sampler, density if options.joint else density.detach())
 
+    context, coarse = None, None
+    if model.context is not None:
+        coarse = model.context.coarse(features)
+        context = model.context.at_points(coarse, warp, budget)
     sampled = coloured(_sampled(views, warp, budget, options.anti_alias))
     if progress < options.repool:
         sampled = _repooled(sampled, generator)
     sampled = sampled + _NOISE * torch.randn(sampled.shape, generator=generator)
-    scores = model(sampled.to(model.device)).float()
+    scores = model(sampled.to(model.device), context=context).float()
     if options.loss == "sampled":
         labels = torch.stack([v.labels_at(g) for v, g in zip(views, warp.grid(*budget).detach(), strict=True)])
         return focal_loss(scores, labels.to(model.device), options.focal), edge_loss
@@ -93,7 +98,11 @@ def step_losses(
     probabilities = sharpen(torch.softmax(scores, 1), model.config.sharpness)
     found = probabilities_at(probabilities, warp.to_sample(points).to(model.device)).clamp(min=0)
     found = found / found.sum(1, keepdim=True)
-    return point_loss(found, labels.to(model.device)), edge_loss
+    loss = point_loss(found, labels.to(model.device))
+    if coarse is not None:
+        around = probabilities_at(torch.softmax(coarse.float(), 1), points.to(coarse))
+        loss = loss + options.context_weight * point_loss(around, labels.to(model.device))
+    return loss, edge_loss
 
 
 def _density(
@@ -103,17 +112,18 @@ def _density(
     options: TrainingOptions,
     coloured: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Logits of D_theta on the views' overviews, and how far they are from the edge target."""
+    """D_theta's features of the views' overviews, and how far its density is from the edge target."""
     size = model.config.overview_size((1024, round(1024 * aspect)))
     identity = UniformWarp(dtype=torch.float32)
     seen = coloured(_sampled(views, UniformWarp(len(views), dtype=torch.float32), size, True))
-    logits: Tensor = model.density_net.logits(model.standardise(seen.to(model.device)))
+    features: Tensor = model.density_net.features(model.standardise(seen.to(model.device)))
+    logits = model.density_net.logits_of(features)
     grid, extent = identity.grid(*size), identity.footprint(*size)
     strength = torch.cat([view.edge_strength(grid, extent) for view in views])
     target = edge_density(strength, max(model.config.density_blur, 1.0)).to(model.device)
     if options.edge_loss == "squares":
-        return logits, density_squares(model.density_net.to_density(logits), target)
-    return logits, density_divergence(logits, target)
+        return features, density_squares(model.density_net.to_density(logits), target)
+    return features, density_divergence(logits, target)
 
 
 def _sampled(views: Sequence[View], warp: Warp, budget: tuple[int, int], anti_alias: bool) -> Tensor:
