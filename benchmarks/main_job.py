@@ -30,7 +30,7 @@ def measure() -> dict[str, Any]:
 
 
 def _one(image: str, folder: Path) -> dict[str, Any]:
-    from napari_deformdown.cli import peak_megabytes
+    from napari_deformdown.evaluation.cost import peak_megabytes
     from napari_deformdown.imaging import Level, Pyramid, open_image
     from napari_deformdown.network import load_model, segment
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from napari_deformdown.cli import peak_megabytes
+from napari_deformdown.evaluation.cost import peak_megabytes
 from napari_deformdown.geometry import make_warp
 from napari_deformdown.imaging import Level, Pyramid, Reading, open_image, sample
 from napari_deformdown.samples.synthetic_slide import SyntheticSlide

@@ -5,7 +5,7 @@ Nothing here needs torch before a command runs.
 
 from .arguments import parse_at, parse_budget, parse_budgets, parse_channels, parse_methods
 from .parser import main
-from .progress import Bars, peak_megabytes
+from .progress import Bars
 
 __all__ = [
     "Bars",
@@ -15,5 +15,4 @@ __all__ = [
     "parse_budgets",
     "parse_channels",
     "parse_methods",
-    "peak_megabytes",
 ]

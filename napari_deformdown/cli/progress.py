@@ -1,11 +1,11 @@
-"""Progress on a terminal, and what the process took."""
+"""Progress on a terminal."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-__all__ = ["Bars", "peak_megabytes"]
+__all__ = ["Bars"]
 
 
 class Bars:
@@ -40,13 +40,3 @@ class Bars:
         """Words behind the bar of the present stage, until the next ones."""
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
-
-
-def peak_megabytes() -> float | None:
-    """The process's largest memory so far, in MB; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

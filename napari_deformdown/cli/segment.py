@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..imaging.errors import ImageError
 from ..network.config import METHODS
 from .arguments import parse_at, parse_budget, parse_channels
-from .progress import Bars, peak_megabytes
+from .progress import Bars
 
 if TYPE_CHECKING:
     from .arguments import Commands
@@ -59,6 +59,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from ..evaluation.cost import peak_megabytes
     from ..imaging import open_image
     from ..network import load_model, segment
 

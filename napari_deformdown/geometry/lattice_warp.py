@@ -34,6 +34,17 @@ class LatticeWarp(Warp):
         ratio = area.clamp(min=0).unsqueeze(-1) / extent.prod(-1, keepdim=True)
         return extent * ratio.clamp(min=torch.finfo(self.dtype).tiny ** 0.5).sqrt()
 
+    def reads(self, h: int, w: int) -> tuple[Tensor, Tensor]:
+        # Inverting the map for corners as well as for points would be half of the work: neighbouring points tell.
+        grid = self.grid(h, w)
+        if min(h, w) < 2:
+            return grid, self.footprint(h, w).detach()
+        down, across = (_central(grid.detach(), axis) for axis in (1, 2))
+        area = (down[..., 0] * across[..., 1] - down[..., 1] * across[..., 0]).abs()
+        least = torch.finfo(self.dtype).tiny ** 0.25
+        extent = torch.stack([down[..., 0], across[..., 1]], -1).clamp(min=least)
+        return grid, extent * (area.unsqueeze(-1) / extent.prod(-1, keepdim=True)).clamp(min=least**2).sqrt()
+
     @abstractmethod
     def _sample_nodes(self) -> Tensor:
         """Where the corners of equal cells of the image lie in sampled space: (N, n + 1, m + 1, 2), detached."""
@@ -86,6 +97,13 @@ class LatticeWarp(Warp):
         if self._shown is None:
             self._shown = self._sample_nodes()[0].movedim(-1, 0).float().contiguous().cpu().numpy()
         return self._shown
+
+
+def _central(grid: Tensor, axis: int) -> Tensor:
+    """Central differences along an axis, one-sided at its ends; of the same shape."""
+    steps = grid.diff(dim=axis)
+    first, last = steps.narrow(axis, 0, 1), steps.narrow(axis, -1, 1)
+    return (torch.cat([first, steps], axis) + torch.cat([steps, last], axis)) / 2
 
 
 def _between_nodes(place: Tensor, n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

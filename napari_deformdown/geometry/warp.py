@@ -148,6 +148,16 @@ class Warp(ABC):
         ends_x = self.lattice_to_image(v.expand(self.batch, h), edges_u.expand(self.batch, h, w + 1))[..., 1]
         return torch.stack([ends_y.diff(dim=1), ends_x.diff(dim=2)], -1)
 
+    def reads(self, h: int, w: int) -> tuple[Tensor, Tensor]:
+        """`grid` and `footprint` of an h x w sampled image, the latter without gradients.
+
+        Where both are needed this may be twice as fast, at the price of footprints that are only nearly exact: good
+        for choosing how much to average over.
+        """
+        grid = self.grid(h, w)
+        with torch.no_grad():
+            return grid, self.footprint(h, w)
+
     def _pointwise(self, points: Tensor, lattice_map: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         if points.shape[-1] != 2 or points.shape[0] not in (1, self.batch):
             raise ValueError(

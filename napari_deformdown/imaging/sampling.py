@@ -84,8 +84,7 @@ def sample(
     if warp.batch != 1:
         raise ValueError(f"One image takes a single warp, not a batch of {warp.batch}.")
     h, w = budget
-    points = warp.grid(h * supersample, w * supersample)[0].cpu().numpy()
-    extent = warp.footprint(h * supersample, w * supersample)[0].cpu().numpy()
+    points, extent = (a[0].cpu().numpy() for a in warp.reads(h * supersample, w * supersample))
     side = np.sqrt(np.prod(extent * np.array(pyramid.shape), -1))
     scales = [float(np.sqrt(level.scale[0] * level.scale[1])) for level in pyramid.levels]
     weights = blend_levels(torch.from_numpy(side), scales).numpy()

@@ -52,7 +52,7 @@ class ContextHead(nn.Module):
             (N, K + 2, h, w): K logits, then the logarithms along y and x.
         """
         h, w = budget
-        grid, extent = warp.grid(h, w).to(coarse), warp.footprint(h, w).to(coarse)
+        grid, extent = (a.to(coarse) for a in warp.reads(h, w))
         read = F.grid_sample(coarse, to_grid_sample(grid), padding_mode="border", align_corners=False)
         denser = -torch.log2((extent * extent.new_tensor([h, w])).clamp(min=1e-6))
         return torch.cat([read, denser.movedim(-1, 1)], 1)

@@ -118,7 +118,7 @@ def _density(
     seen = coloured(_sampled(views, UniformWarp(len(views), dtype=torch.float32), size, True))
     features: Tensor = model.density_net.features(model.standardise(seen.to(model.device)))
     logits = model.density_net.logits_of(features)
-    grid, extent = identity.grid(*size), identity.footprint(*size)
+    grid, extent = identity.reads(*size)
     strength = torch.cat([view.edge_strength(grid, extent) for view in views])
     target = edge_density(strength, max(model.config.density_blur, 1.0)).to(model.device)
     if options.edge_loss == "squares":
@@ -133,7 +133,7 @@ def _sampled(views: Sequence[View], warp: Warp, budget: tuple[int, int], anti_al
         nothing = torch.zeros_like(grid)
         return torch.cat([view.read(grid[i : i + 1], nothing[i : i + 1]) for i, view in enumerate(views)])
     h, w = budget[0] * SUPERSAMPLE, budget[1] * SUPERSAMPLE
-    grid, extent = warp.grid(h, w), warp.footprint(h, w)
+    grid, extent = warp.reads(h, w)
     fine = torch.cat([view.read(grid[i : i + 1], extent[i : i + 1]) for i, view in enumerate(views)])
     return F.avg_pool2d(fine, SUPERSAMPLE)
 

@@ -119,6 +119,26 @@ def test_the_areas_of_all_footprints_sum_to_the_image(kind, seed) -> None:
     assert float(footprint.prod(-1).sum()) == pytest.approx(1, abs=1e-9)
 
 
+@pytest.mark.parametrize("sampler", ["uniform", "edge", "attraction", "transport", "monge"])
+@given(kinds, seeds)
+def test_what_is_read_at_once_is_the_grid_with_nearly_its_footprints(sampler, kind, seed) -> None:
+    warp = make_warp(sampler, make_density(kind, seed, 13, 17))
+    points, extent = warp.reads(40, 60)
+    assert torch.equal(points, warp.grid(40, 60))
+    exact = warp.footprint(40, 60)
+    assert extent.shape == exact.shape and (extent > 0).all() and torch.isfinite(extent).all()
+    # what counts is the level that is read from: within a fifth of one for nearly all points
+    levels = torch.log2(extent.prod(-1) / exact.prod(-1)).abs() / 2
+    assert float(levels.median()) < 0.05 and float((levels < 0.2).double().mean()) > 0.8
+
+
+def test_footprints_that_come_with_the_points_have_no_gradients() -> None:
+    density = make_density("smooth", 0, 9, 12).requires_grad_()
+    for sampler in ("transport", "monge", "attraction"):
+        points, extent = make_warp(sampler, density).reads(12, 16)
+        assert points.requires_grad and not extent.requires_grad
+
+
 def test_points_are_as_dense_as_the_density_says() -> None:
     y, x = torch.meshgrid((torch.arange(32) + 0.5) / 32, (torch.arange(48) + 0.5) / 48, indexing="ij")
     density = (1 + 0.8 * torch.sin(6 * x + 2 * y) * torch.cos(3 * y)).double()
