@@ -124,7 +124,7 @@ def compare(
         If the ground truth has another size than the image.
     """
     levels = _truth_levels(truth, pyramid.shape)
-    _warm_up(model, budget)
+    _warm_up(model, budget, methods)
     results: dict[str, Segmentation] = {}
     seconds: dict[str, float] = {}
     for method in methods:
@@ -156,11 +156,12 @@ def compare(
     return Comparison(pyramid, results, scores, float((first == second).mean()))
 
 
-def _warm_up(model: DeformedSegmenter, budget: tuple[int, int]) -> None:
+def _warm_up(model: DeformedSegmenter, budget: tuple[int, int], methods: Sequence[str]) -> None:
     """The first pass of a network at a size pays for its set-up; no method shall be charged for coming first."""
     model.eval()
     with torch.inference_mode():
-        model(torch.zeros(1, model.config.channels, *budget, device=model.device))
+        for method in methods:
+            model(torch.zeros(1, model.config.channels, *budget, device=model.device), method)
 
 
 def _truth_levels(truth: Any, shape: tuple[int, int]) -> list[Any] | None:

@@ -123,7 +123,8 @@ class Arithmetic:
         model = self._model
         which = "uniform" if method == "uniform" else "learnt"
         found = self._count(which, budget, lambda image: model(image, method))
-        if method not in _WITHOUT_NET:
+        has_context = model.context is not None and model.needs_overview(method)
+        if has_context or method not in _WITHOUT_NET:
             found += self._count("density", overview, model.density)
         return found
 

@@ -96,9 +96,11 @@ def segment(
         else:
             seen = torch.zeros(1, pyramid.channels, *size)
         with timed("density"):
-            warp, density = model.warp(seen, method, fraction)
-            if model.context is not None and model.needs_overview(way):
-                context = model.context.at_points(model.coarse(seen.to(model.device)), warp, budget)
+            has_context = model.context is not None and model.needs_overview(way)
+            features = model.features(seen.to(model.device)) if has_context else None
+            warp, density = model.warp(seen, method, fraction, features)
+            if model.context is not None and features is not None:
+                context = model.context.at_points(model.coarse(features), warp, budget)
         with timed("sampling"):
             sampled, read = sample(pyramid, warp, budget, progress=lambda done, total: report("sampling", done, total))
         with timed("network"):

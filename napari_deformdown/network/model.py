@@ -58,12 +58,28 @@ class DeformedSegmenter(nn.Module):
         out: Tensor = (image - self.get_buffer("mean")) / self.get_buffer("std")
         return out
 
-    def density(self, overview: Tensor) -> Tensor:
-        """d = D_theta(X_lr) without the uniform floor: (N, C, h, w) in [0, 1] -> (N, h, w)."""
-        out: Tensor = self.density_net(self.standardise(overview))
+    def features(self, overview: Tensor) -> Tensor:
+        """D_theta's features, for `density` and `coarse`: (N, C, h, w) in [0, 1] -> (N, channels, h, w)."""
+        return self.density_net.features(self.standardise(overview))
+
+    def density(self, overview: Tensor, features: Tensor | None = None) -> Tensor:
+        """d = D_theta(X_lr) without the uniform floor: (N, C, h, w) in [0, 1], or its features -> (N, h, w)."""
+        found = self.features(overview) if features is None else features
+        return self.density_net.to_density(self.density_net.logits_of(found))
+
+    def coarse(self, features: Tensor) -> Tensor:
+        """Coarse logits of the overview, for `ContextHead.at_points`: (N, channels, h, w) -> (N, K, h, w)."""
+        assert self.context is not None
+        out: Tensor = self.context.coarse(features)
         return out
 
-    def warp(self, overview: Tensor, method: str, uniform_fraction: float | None = None) -> tuple[Warp, Tensor]:
+    def warp(
+        self,
+        overview: Tensor,
+        method: str,
+        uniform_fraction: float | None = None,
+        features: Tensor | None = None,
+    ) -> tuple[Warp, Tensor]:
         """The warp of a method and the density that it was made from.
 
         Parameters
@@ -76,6 +92,8 @@ class DeformedSegmenter(nn.Module):
             density under the sampler of that name.
         uniform_fraction : float, optional
             Overrides the model's own uniform fraction.
+        features : Tensor, optional
+            `features` of the overview, if they are there already.
 
         Returns
         -------
@@ -99,16 +117,10 @@ class DeformedSegmenter(nn.Module):
         elif method == "edge":
             density = edge_density(image_gradient(overview), sigma=2.0, steepness=1 - fraction)
         else:
-            density = with_uniform(self.density(overview.to(self.device)), fraction)
+            density = with_uniform(self.density(overview.to(self.device), features), fraction)
         sampler = {"learnt": self.config.sampler, "edge": "monge"}.get(method, method)
         density = density.cpu().double()
         return make_warp(sampler, density), density
-
-    def coarse(self, overview: Tensor) -> Tensor:
-        """Coarse logits of the overview, for `context_at`: (N, C, h, w) in [0, 1] -> (N, K, h, w)."""
-        assert self.context is not None
-        out: Tensor = self.context.coarse(self.density_net.features(self.standardise(overview)))
-        return out
 
     def needs_overview(self, method: str) -> bool:
         """Whether a method reads the overview: all do but uniform sampling through a segmenter without context."""

@@ -70,8 +70,7 @@ def step_losses(
     def coloured(image: Tensor) -> Tensor:
         return (image * gain + shift).clamp(0, 1)
 
-    features, edge_loss = _density(model, views, aspect, options, coloured)
-    logits = model.density_net.logits_of(features)
+    features, logits, edge_loss = _density(model, views, aspect, options, coloured)
     low, high = options.fraction
     fraction = low * (high / low) ** torch.rand(count, generator=generator)
     uniform = torch.rand(count, generator=generator) < options.uniform_share
@@ -81,7 +80,7 @@ def step_losses(
 
     context, coarse = None, None
     if model.context is not None:
-        coarse = model.context.coarse(features)
+        coarse = model.coarse(features)
         context = model.context.at_points(coarse, warp, budget)
     sampled = coloured(_sampled(views, warp, budget, options.anti_alias))
     if progress < options.repool:
@@ -111,19 +110,19 @@ def _density(
     aspect: float,
     options: TrainingOptions,
     coloured: Callable[[Tensor], Tensor],
-) -> tuple[Tensor, Tensor]:
-    """D_theta's features of the views' overviews, and how far its density is from the edge target."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """D_theta's features and logits of the views' overviews, and how far its density is from the edge target."""
     size = model.config.overview_size((1024, round(1024 * aspect)))
     identity = UniformWarp(dtype=torch.float32)
     seen = coloured(_sampled(views, UniformWarp(len(views), dtype=torch.float32), size, True))
-    features: Tensor = model.density_net.features(model.standardise(seen.to(model.device)))
+    features = model.features(seen.to(model.device))
     logits = model.density_net.logits_of(features)
     grid, extent = identity.reads(*size)
     strength = torch.cat([view.edge_strength(grid, extent) for view in views])
     target = edge_density(strength, max(model.config.density_blur, 1.0)).to(model.device)
     if options.edge_loss == "squares":
-        return features, density_squares(model.density_net.to_density(logits), target)
-    return features, density_divergence(logits, target)
+        return features, logits, density_squares(model.density_net.to_density(logits), target)
+    return features, logits, density_divergence(logits, target)
 
 
 def _sampled(views: Sequence[View], warp: Warp, budget: tuple[int, int], anti_alias: bool) -> Tensor:

@@ -67,5 +67,5 @@ def test_its_loss_teaches_the_density_nets_features(make_tiny_model) -> None:
     *_, last = train(model, [scene], options)
     seen = torch.from_numpy(labels * 90 / 255).float().expand(1, 3, 96, 128)
     with torch.inference_mode():
-        coarse = last.model.coarse(torch.nn.functional.avg_pool2d(seen, 4))[0].argmax(0).numpy()
+        coarse = last.model.coarse(last.model.features(torch.nn.functional.avg_pool2d(seen, 4)))[0].argmax(0).numpy()
     assert (coarse == labels[2::4, 2::4]).mean() > 0.7

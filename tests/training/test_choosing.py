@@ -34,7 +34,8 @@ def image() -> ValidationImage:
 
 def centred_density(model: DeformedSegmenter) -> DeformedSegmenter:
     """Density where it is bright or next to it, whatever has been learnt."""
-    model.density_net.logits = lambda overview: 2 * torch.nn.functional.avg_pool2d(overview[:, 0], 3, 1, 1)
+    model.density_net.features = lambda overview: overview
+    model.density_net.logits_of = lambda overview: 2 * torch.nn.functional.avg_pool2d(overview[:, 0], 3, 1, 1)
     return model
 
 
@@ -51,7 +52,8 @@ def test_the_steepness_that_is_best_on_validation_is_kept_for_each_budget(tiny_m
 def test_where_the_density_misleads_it_goes_back_to_uniform(tiny_model, image) -> None:
     model = perfect(tiny_model)
     # all points to the right half, where nothing is
-    model.density_net.logits = lambda overview: (
+    model.density_net.features = lambda overview: overview
+    model.density_net.logits_of = lambda overview: (
         9 * torch.linspace(-1, 1, overview.shape[-1]).sign().expand_as(overview[:, 0])
     )
     list(choose_floors(model, [image], BUDGETS))
