@@ -30,6 +30,7 @@ def make(output: Path) -> None:
         classes=(LabelClass("background", "#1b1b2f"), LabelClass("object", "#f5d76e")),
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
+        training={"command": "python -m recipes generic --output models/generic"},
         description="A starting point for your own classes: pretrained encoder, fresh heads. Segments nothing yet.",
     )
     save_model(new_model(config, LESIONS.options), output)
