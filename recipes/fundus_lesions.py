@@ -43,7 +43,7 @@ RECIPE = Recipe(
         description="Optic disc, haemorrhages and hard exudates on colour fundus photographs.",
     ),
     options=TrainingOptions(
-        steps=1400,
+        steps=1300,
         batches=(((64, 96), 8), ((128, 192), 2), ((192, 288), 1)),
         height=(0.4, 1.0),
         rotation=30.0,

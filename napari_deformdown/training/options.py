@@ -59,6 +59,8 @@ class TrainingOptions:
         Range of the uniform fraction f of the other views, drawn evenly in its logarithm.
     height : (float, float)
         Range of the views' size, see `random_view`.
+    whole : float
+        Share of views that show as much of their image as fits, as images are seen in use.
     turn : bool
         Turn views by quarters.
     rotation : float
@@ -98,6 +100,7 @@ class TrainingOptions:
     uniform_share: float = 0.35
     fraction: tuple[float, float] = (0.08, 0.6)
     height: tuple[float, float] = (0.5, 1.0)
+    whole: float = 0.5
     turn: bool = True
     rotation: float = 0.0
     stretch: float = 1.0
@@ -119,7 +122,7 @@ class TrainingOptions:
                 raise ModelError(f"{name} is a range within (0, 1], the lower end first, not {(low, high)}.")
         if self.stretch < 1:
             raise ModelError(f"stretch is at least 1, not {self.stretch}.")
-        for name in ("uniform_share", "edge_least", "repool"):
+        for name in ("uniform_share", "edge_least", "repool", "whole"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ModelError(f"{name} lies in [0, 1], not {getattr(self, name)}.")
         for name, known in {"loss": ("points", "sampled"), "edge_loss": ("divergence", "squares")}.items():

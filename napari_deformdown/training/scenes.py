@@ -167,6 +167,7 @@ def random_view(
     *,
     aspect: float = 2.0,
     height: tuple[float, float] = (0.5, 1.0),
+    whole: float = 0.0,
     turn: bool = True,
     rotation: float = 0.0,
 ) -> View:
@@ -182,6 +183,8 @@ def random_view(
         Width over height of the view in pixels.
     height : (float, float)
         Range of the view's shorter side as a fraction of the largest that fits.
+    whole : float
+        Share of views whose shorter side is the largest that fits.
     turn : bool
         Allow quarter turns.
     rotation : float
@@ -197,7 +200,8 @@ def random_view(
     # sides in the scene, in pixels
     ratio = 1 / aspect if turned else aspect
     tallest = min(rows, columns / ratio)
-    high = tallest * chance(*height)
+    part = chance(*height)
+    high = tallest * (1.0 if chance() < whole else part)
     size = torch.tensor([high / rows, high * ratio / columns])
     origin = torch.tensor([chance(0, 1 - float(size[0])), chance(0, 1 - float(size[1]))])
     matrix = torch.diag(size)

@@ -60,6 +60,7 @@ def step_losses(
             generator,
             aspect=aspect,
             height=options.height,
+            whole=options.whole,
             turn=options.turn,
             rotation=options.rotation,
         )

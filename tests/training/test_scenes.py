@@ -223,3 +223,9 @@ def test_labels_of_a_levels_size_make_it_full_resolution() -> None:
     pyramid = Pyramid.from_array(np.zeros((300, 400, 3), np.uint8))
     scene = Scene.from_pyramid(pyramid, np.zeros((150, 200), np.uint8))
     assert scene.shape == (150, 200) and scene.levels[0][1] == (1.0, 1.0)
+
+
+def test_some_views_show_all_that_fits() -> None:
+    sizes = [views(seed, aspect=1.0, height=(0.3, 0.5), whole=0.4, turn=False).area / 90**2 for seed in range(200)]
+    whole = np.isclose(sizes, 1, atol=1e-4)
+    assert 0.3 < whole.mean() < 0.5 and max(np.array(sizes)[~whole]) <= 0.2501
