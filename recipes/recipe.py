@@ -22,6 +22,7 @@ from napari_deformdown.training import (
     TrainingOptions,
     TrainingResumed,
     TrainingStep,
+    TwinTried,
     ValidationImage,
     choose_floors,
     run_training,
@@ -74,7 +75,7 @@ def run(recipe: Recipe, data: Path, output: Path, command: str, *, parts: Sequen
                 event.divergence,
                 time.perf_counter() - start,
             )
-        elif isinstance(event, (FloorTried, PartStarted, TrainingResumed)):
+        elif isinstance(event, (FloorTried, PartStarted, TrainingResumed, TwinTried)):
             log.info("%s", event)
     if len(parts) > 1:
         _score(load_model(output, "cpu"), recipe, data, output)

@@ -11,7 +11,7 @@ import numpy as np
 from ..evaluation import iou, score_segmentation
 from ..imaging import Pyramid
 from ..network import DeformedSegmenter, segment
-from .events import FloorTried
+from .events import FloorTried, TwinTried
 
 __all__ = ["FRACTIONS", "ValidationImage", "choose_floors", "choose_twin", "mean_iou"]
 
@@ -76,9 +76,10 @@ def choose_twin(
     twin: DeformedSegmenter,
     images: Sequence[ValidationImage],
     budgets: Sequence[tuple[int, int]],
-) -> bool:
-    """Give the model its twin's segmenter for uniform sampling if that is the stronger there; says whether."""
-    own, other = (sum(mean_iou(m, images, budget, "uniform") for budget in budgets) for m in (model, twin))
-    model.twin = twin.segmenter if other > own else None
-    model.config = replace(model.config, twin=other > own)
-    return other > own
+) -> TwinTried:
+    """Give the model its twin's segmenter for uniform sampling if that is the stronger there, over all budgets."""
+    own, other = ({f"{h}x{w}": mean_iou(m, images, (h, w), "uniform") for h, w in budgets} for m in (model, twin))
+    kept = sum(other.values()) > sum(own.values())
+    model.twin = twin.segmenter if kept else None
+    model.config = replace(model.config, twin=kept)
+    return TwinTried(kept, own, other)

@@ -15,6 +15,7 @@ __all__ = [
     "TrainingFinished",
     "TrainingResumed",
     "TrainingStep",
+    "TwinTried",
 ]
 
 
@@ -59,6 +60,18 @@ class FloorTried:
 
 
 @dataclass(frozen=True)
+class TwinTried:
+    """Uniform sampling of the validation images by the model's own segmenter and by its twin; the stronger one stays.
+
+    Mean IoU of each by number of sampling points.
+    """
+
+    kept: bool
+    own: dict[str, float]
+    twin: dict[str, float]
+
+
+@dataclass(frozen=True)
 class ModelSaved:
     """The model lies in its folder, with its scores on the validation images."""
 
@@ -66,4 +79,4 @@ class ModelSaved:
     scores: list[dict[str, Any]] = field(default_factory=list)
 
 
-TrainingEvent = PartStarted | TrainingResumed | TrainingStep | TrainingFinished | FloorTried | ModelSaved
+TrainingEvent = PartStarted | TrainingResumed | TrainingStep | TrainingFinished | TwinTried | FloorTried | ModelSaved

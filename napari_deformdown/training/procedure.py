@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,15 +13,13 @@ from ..network import DeformedSegmenter, ModelConfig, save_model
 from .checkpoint import remove_checkpoint
 from .choosing import ValidationImage, choose_floors, choose_twin, mean_iou
 from .distributed import rank
-from .events import ModelSaved, PartStarted, TrainingEvent, TrainingFinished
+from .events import ModelSaved, PartStarted, TrainingEvent, TrainingFinished, TwinTried
 from .joint import train
 from .options import TrainingOptions, apply_preset
 from .scenes import Scene
 from .starting import new_model
 
 __all__ = ["PARTS", "Training", "is_finished", "run_training"]
-
-log = logging.getLogger(__name__)
 
 PARTS = ("learnt", "twin")
 _CHECKPOINTS = "checkpoints"
@@ -125,11 +122,11 @@ def _train_part(training: Training, part: str, folder: Path, device: torch.devic
 
 def _finish(training: Training, models: dict[str, DeformedSegmenter], output: Path) -> Iterator[TrainingEvent]:
     model, images, budgets = models["learnt"], training.validation, training.budgets
-    kept = False
+    tried: TwinTried | None = None
     if images:
         if "twin" in models:
-            kept = choose_twin(model, models["twin"], images, budgets)
-            log.info("uniform sampling runs through %s", "its twin" if kept else "the shared segmenter")
+            tried = choose_twin(model, models["twin"], images, budgets)
+            yield tried
         yield from choose_floors(model, images, budgets)
     scores = [
         {"budget": list(budget), "method": method, "miou": round(mean_iou(model, images, budget, method), 4)}
@@ -137,7 +134,9 @@ def _finish(training: Training, models: dict[str, DeformedSegmenter], output: Pa
         for method in ("uniform", "learnt")
         if images
     ]
-    record = {**asdict(training.options), "torch": torch.__version__, **(training.record or {}), "twin_kept": kept}
+    record = {**asdict(training.options), "torch": torch.__version__, **(training.record or {})}
+    if tried is not None:
+        record["uniform_on_validation"] = asdict(tried)
     model.config = replace(
         model.config, training=record, scores={**model.config.scores, "validation": scores} if scores else {}
     )

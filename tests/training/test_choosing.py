@@ -64,8 +64,9 @@ def test_where_the_density_misleads_it_goes_back_to_uniform(tiny_model, image) -
 
 def test_the_stronger_network_samples_uniformly(make_tiny_model, image) -> None:
     strong, weak = perfect(make_tiny_model()), make_tiny_model(seed=3)
-    assert choose_twin(weak, strong, [image], BUDGETS) and weak.config.twin
+    tried = choose_twin(weak, strong, [image], BUDGETS)
+    assert tried.kept and weak.config.twin and sum(tried.twin.values()) > sum(tried.own.values())
     expected = segment(image.image, strong, BUDGETS[0], "uniform").labels()
     np.testing.assert_array_equal(segment(image.image, weak, BUDGETS[0], "uniform").labels(), expected)
     strong = perfect(make_tiny_model())
-    assert not choose_twin(strong, make_tiny_model(seed=3), [image], BUDGETS) and strong.twin is None
+    assert not choose_twin(strong, make_tiny_model(seed=3), [image], BUDGETS).kept and strong.twin is None
