@@ -125,7 +125,7 @@ def test_other_options_in_the_same_folder_are_refused_unless_it_starts_again(pla
     plan_file.write_text(_PLAN.replace("points = 256", "points = 128"))
     changed = load_plan(plan_file)
     with pytest.raises(ModelError, match="other settings or data"):
-        next(run_plan(changed, tmp_path / "m", device="cpu"))
+        list(run_plan(changed, tmp_path / "m", device="cpu"))
     *_, last = run_plan(changed, tmp_path / "m", device="cpu", restart=True)
     assert isinstance(last, ModelSaved)
 
