@@ -42,5 +42,6 @@ def _run(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{name}: {config.description}\n  classes: {classes}\n")
         for row in config.scores.get("held_out", []):
             size = "x".join(str(n) for n in row["budget"])
-            sys.stdout.write(f"  held out, {size}, {row['method']}: mean IoU {row['miou']:.3f}\n")
+            where = row.get("set", "held out")
+            sys.stdout.write(f"  {where}, {size}, {row['method']}: mean IoU {row['miou']:.3f}\n")
     return 0
