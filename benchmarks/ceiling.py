@@ -1,4 +1,4 @@
-"""The ceiling IoU(Y', Y) of every sampler: labels pushed through sampling and back, which no network can exceed.
+"""The ceiling IoU(Y', Y) of every sampler: labels pushed through sampling and back, no network.
 
 `python -m benchmarks.ceiling --data FOLDER [--json FILE]`, where the folder holds `fundus-lesions/labels/*.png` and so
 on. All samplers get the same oracle density, made of the labels' edges; all reads are anti-aliased.

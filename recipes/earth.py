@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_deformdown.evaluation import LabelledImage
 from napari_deformdown.imaging import Pyramid, open_image
 from napari_deformdown.network import LabelClass, ModelConfig
 from napari_deformdown.samples import blue_marble
-from napari_deformdown.training import Scene, TrainingOptions, ValidationImage
+from napari_deformdown.training import Scene, TrainingOptions
 
 from .recipe import Recipe
 
@@ -25,9 +26,9 @@ def scenes() -> list[Scene]:
     return [Scene.from_pyramid(open_image(image), labels)]
 
 
-def _globe(columns: tuple[int, int]) -> list[ValidationImage]:
+def _globe(columns: tuple[int, int]) -> list[LabelledImage]:
     image, labels = blue_marble.load_image(), blue_marble.load_labels()
-    return [ValidationImage(Pyramid.from_array(image), labels, (0, image.shape[0], *columns))]
+    return [LabelledImage("earth", Pyramid.from_array(image), labels, (0, image.shape[0], *columns))]
 
 
 RECIPE = Recipe(

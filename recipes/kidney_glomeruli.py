@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_deformdown.evaluation import LabelledImage
 from napari_deformdown.network import LabelClass
-from napari_deformdown.training import Scene, ValidationImage
+from napari_deformdown.training import Scene
 
 from . import labelled
 from .fundus_lesions import RECIPE as LESIONS
@@ -33,11 +34,11 @@ def _scenes(data: Path) -> list[Scene]:
     return [*tiles, *labelled.scenes(_slides(data, TRAINING, SLIDES, 1))]
 
 
-def _validation(data: Path) -> list[ValidationImage]:
+def _validation(data: Path) -> list[LabelledImage]:
     return labelled.images([*labelled.read(data, SET, VALIDATION), *_slides(data, VALIDATION, 4, 2)])
 
 
-def _held_out(data: Path) -> dict[str, list[ValidationImage]]:
+def _held_out(data: Path) -> dict[str, list[LabelledImage]]:
     return {
         "biopsies in slides": labelled.images(_slides(data, HELD_OUT, 6, 3)),
         SET: labelled.images(labelled.read(data, SET, HELD_OUT)),

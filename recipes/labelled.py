@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_deformdown.evaluation import LabelledImage
 from napari_deformdown.imaging import Pyramid, open_image
-from napari_deformdown.training import Scene, ValidationImage
+from napari_deformdown.training import Scene
 
 __all__ = ["images", "read", "scenes", "slide"]
 
@@ -32,9 +33,9 @@ def scenes(pairs: Sequence[Pair]) -> list[Scene]:
     return [Scene.from_pyramid(Pyramid.from_array(image), labels) for image, labels in pairs]
 
 
-def images(pairs: Sequence[Pair]) -> list[ValidationImage]:
+def images(pairs: Sequence[Pair]) -> list[LabelledImage]:
     """Pairs to be scored."""
-    return [ValidationImage(open_image(image), labels) for image, labels in pairs]
+    return [LabelledImage(f"image {k}", open_image(image), labels) for k, (image, labels) in enumerate(pairs)]
 
 
 def slide(pairs: Sequence[Pair], chance: np.random.Generator, shape: tuple[int, int], count: int = 2) -> Pair:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_deformdown.evaluation import iou, score_segmentation
+from napari_deformdown.evaluation import LabelledImage, iou, score_segmentation
 from napari_deformdown.network import DeformedSegmenter, ModelConfig, load_model, save_model, segment
 from napari_deformdown.training import (
     FloorTried,
@@ -23,7 +23,6 @@ from napari_deformdown.training import (
     TrainingResumed,
     TrainingStep,
     TwinTried,
-    ValidationImage,
     choose_floors,
     run_training,
 )
@@ -46,8 +45,8 @@ class Recipe:
     config: ModelConfig
     options: TrainingOptions
     scenes: Callable[[Path], Sequence[Scene]]
-    validation: Callable[[Path], Sequence[ValidationImage]]
-    held_out: Callable[[Path], Mapping[str, Sequence[ValidationImage]]]
+    validation: Callable[[Path], Sequence[LabelledImage]]
+    held_out: Callable[[Path], Mapping[str, Sequence[LabelledImage]]]
     card: str  # Markdown with {scores}, {notes}, {command}, {training}, {images}
     budgets: tuple[tuple[int, int], ...] = ((64, 96), (128, 192), (256, 384))
     images: Mapping[str, Sequence[str]] | None = None  # by name, for the card
@@ -129,7 +128,7 @@ def _notes(config: ModelConfig) -> str:
 
 
 def _scores(
-    model: DeformedSegmenter, name: str, images: Sequence[ValidationImage], budgets: Sequence[tuple[int, int]]
+    model: DeformedSegmenter, name: str, images: Sequence[LabelledImage], budgets: Sequence[tuple[int, int]]
 ) -> list[dict[str, Any]]:
     classes = [c.name for c in model.config.classes]
     rows = []

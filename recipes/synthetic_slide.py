@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_deformdown.evaluation import LabelledImage
 from napari_deformdown.imaging import Level, Pyramid
 from napari_deformdown.network import LabelClass, ModelConfig
 from napari_deformdown.samples.synthetic_slide import CLASSES, SlideLevel, SyntheticSlide
-from napari_deformdown.training import Scene, TrainingOptions, ValidationImage
+from napari_deformdown.training import Scene, TrainingOptions
 
 from .recipe import Recipe
 
@@ -32,8 +33,8 @@ def scenes() -> list[Scene]:
     return [Scene.from_pyramid(pyramid, np.asarray(labels)) for pyramid, labels in slides]
 
 
-def _images(seeds: range) -> list[ValidationImage]:
-    return [ValidationImage(*_slide(seed)) for seed in seeds]
+def _images(seeds: range) -> list[LabelledImage]:
+    return [LabelledImage(f"slide {seed}", *_slide(seed)) for seed in seeds]
 
 
 RECIPE = Recipe(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..network.config import METHODS
 
-__all__ = ["Commands", "parse_at", "parse_budget", "parse_budgets", "parse_channels", "parse_methods"]
+__all__ = ["Commands", "parse_at", "parse_budget", "parse_budgets", "parse_channels", "parse_count", "parse_methods"]
 
 if TYPE_CHECKING:
     # What commands add their parsers to; argparse has no public name for it.
@@ -57,6 +57,19 @@ def parse_methods(text: str) -> list[str]:
     if len(set(found)) < len(found):
         raise argparse.ArgumentTypeError(f"each method is named once, not as in {text!r}")
     return found
+
+
+def parse_count(text: str) -> int:
+    """A whole number from 1.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If the text is none.
+    """
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"it is a whole number from 1, not {text!r}")
+    return int(text)
 
 
 def parse_at(text: str) -> dict[str, int]:

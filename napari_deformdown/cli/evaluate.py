@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
 from ..samples.errors import MissingDataError
-from .arguments import parse_budgets, parse_methods
+from .arguments import parse_budgets, parse_count, parse_methods
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -56,10 +56,13 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     evaluate.add_argument("--device", default="auto", help="auto, cpu, cuda, mps; default: auto")
     evaluate.add_argument(
-        "--repeats", type=_count, default=1, metavar="N", help="runs that seconds are the median of; default: 1"
+        "--repeats", type=parse_count, default=1, metavar="N", help="runs that seconds are the median of; default: 1"
     )
     evaluate.add_argument(
-        "--threads", type=_count, metavar="N", help="CPU threads, for seconds that can be compared; default: torch's"
+        "--threads",
+        type=parse_count,
+        metavar="N",
+        help="CPU threads, for seconds that can be compared; default: torch's",
     )
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the averaged rows there")
     evaluate.add_argument("--images-json", type=Path, metavar="FILE", help="write the rows of each image there")
@@ -67,12 +70,6 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for people there")
     evaluate.add_argument("--plots", type=Path, metavar="FOLDER", help="draw quality over pixels and over seconds")
     evaluate.set_defaults(run=_run)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"it is a whole number from 1, not {text!r}")
-    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:

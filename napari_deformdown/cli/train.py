@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..network.config import ModelError
+from .arguments import parse_count
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -34,16 +35,10 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     train.add_argument("config", type=Path, metavar="CONFIG.toml", help="images, classes, model and training")
     train.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the model is written")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda, mps; default: auto")
-    train.add_argument("--threads", type=_threads, metavar="N", help="CPU threads of the network; default: torch's")
+    train.add_argument("--threads", type=parse_count, metavar="N", help="CPU threads of the network; default: torch's")
     train.add_argument("--restart", action="store_true", help="begin anew where FOLDER holds a model or a part of it")
     train.add_argument("--events", type=Path, metavar="FILE", help="write what happens there, a JSON line each")
     train.set_defaults(run=_run)
-
-
-def _threads(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"the number of threads is a whole number from 1, not {text!r}")
-    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -122,7 +122,10 @@ class Arithmetic:
         """Operations of one run: of the segmenter, and of the density net where the method needs it."""
         model = self._model
         which = "uniform" if method == "uniform" else "learnt"
-        found = self._count(which, budget, lambda image: model(image, method))
+        context = None
+        if model.context is not None and model.needs_overview(method):
+            context = torch.zeros(1, len(model.config.classes) + 2, *budget, device=model.device)
+        found = self._count(which, budget, lambda image: model(image, method, context))
         has_context = model.context is not None and model.needs_overview(method)
         if has_context or method not in _WITHOUT_NET:
             found += self._count("density", overview, model.density)

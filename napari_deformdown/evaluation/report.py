@@ -96,8 +96,8 @@ def to_markdown(rows: Sequence[Row]) -> str:
     images = max((row["images"] for row in rows), default=0)
     parts = [
         _table(heads, lines),
-        f"Means over {images} image{'s' * (images != 1)}. Ceiling: the truth sampled and brought back, which no "
-        "network can exceed. Pixels: sampling points and overview.",
+        f"Means over {images} image{'s' * (images != 1)}. Ceiling: the truth sampled and brought back, as by a "
+        "network that knew each point's exact shares. Pixels: sampling points and overview.",
     ]
     coarse = max((row["boundary_level"] for row in rows), default=0)
     if coarse:

@@ -89,7 +89,7 @@ def segment(
     context: torch.Tensor | None = None
     with image_for_model(image, model.config) as pyramid, torch.inference_mode():
         # Uniform sampling needs no overview: its cost is that of its points alone.
-        if model.needs_overview(method):
+        if model.needs_overview(way):
             with timed("overview"):
                 seen, reading = overview(pyramid, size)
                 overview_points = size[0] * size[1]
@@ -98,7 +98,7 @@ def segment(
         with timed("density"):
             has_context = model.context is not None and model.needs_overview(way)
             features = model.features(seen.to(model.device)) if has_context else None
-            warp, density = model.warp(seen, method, fraction, features)
+            warp, density = model.warp(seen, way, fraction, features)
             if model.context is not None and features is not None:
                 context = model.context.at_points(model.coarse(features), warp, budget)
         with timed("sampling"):

@@ -1,5 +1,4 @@
 from .choosing import FRACTIONS as FRACTIONS
-from .choosing import ValidationImage as ValidationImage
 from .choosing import choose_floors as choose_floors
 from .choosing import choose_twin as choose_twin
 from .config import TrainingPlan as TrainingPlan

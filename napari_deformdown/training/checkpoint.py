@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from ..network import ModelConfig, ModelError
 from .options import TrainingOptions
 
-__all__ = ["fingerprint", "load_checkpoint", "remove_checkpoint", "save_checkpoint"]
+__all__ = ["fingerprint", "load_checkpoint", "remove_checkpoints", "save_checkpoint"]
 
 _NAME = "checkpoint.pt"
 
@@ -63,7 +64,10 @@ def load_checkpoint(folder: Path, wanted: str) -> dict[str, Any] | None:
     return state
 
 
-def remove_checkpoint(folder: Path) -> None:
-    """Delete what `save_checkpoint` left, if anything."""
-    for name in (_NAME, f".{_NAME}.part"):
-        (folder / name).unlink(missing_ok=True)
+def remove_checkpoints(folders: Sequence[Path]) -> None:
+    """Delete what `save_checkpoint` left in folders, and those that are empty then."""
+    for folder in folders:
+        for name in (_NAME, f".{_NAME}.part"):
+            (folder / name).unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

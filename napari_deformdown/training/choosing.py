@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from ..evaluation import iou, score_segmentation
-from ..imaging import Pyramid
+from ..evaluation import LabelledImage, iou, score_segmentation
 from ..network import DeformedSegmenter, segment
 from .events import FloorTried, TwinTried
 
-__all__ = ["FRACTIONS", "ValidationImage", "choose_floors", "choose_twin", "mean_iou"]
+__all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou"]
 
 # From steep to uniform.
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 
 
-@dataclass(frozen=True)
-class ValidationImage:
-    """An image, its labels (array-like of class ids), and the region y0, y1, x0, x1 in which it is scored."""
-
-    image: Pyramid
-    labels: Any
-    region: tuple[int, int, int, int] | None = None
-
-
 def mean_iou(
     model: DeformedSegmenter,
-    images: Sequence[ValidationImage],
+    images: Sequence[LabelledImage],
     budget: tuple[int, int],
     method: str = "learnt",
     fraction: float | None = None,
 ) -> float:
     """Mean over classes of the IoU, pixels of all images counted together at full resolution."""
-    counts = sum(
-        score_segmentation(segment(i.image, model, budget, method, uniform_fraction=fraction), i.labels, i.region)
-        for i in images
-    )
-    return float(np.nanmean(iou(np.asarray(counts))))
+    classes = len(model.config.classes)
+    counts = np.zeros((classes, classes), np.int64)
+    for image in images:
+        with image.opened() as (pyramid, labels):
+            result = segment(pyramid, model, budget, method, uniform_fraction=fraction)
+            counts += score_segmentation(result, labels, image.region)
+    return float(np.nanmean(iou(counts))) if counts.any() else 0.0
 
 
 def choose_floors(
     model: DeformedSegmenter,
-    images: Sequence[ValidationImage],
+    images: Sequence[LabelledImage],
     budgets: Sequence[tuple[int, int]],
-    fractions: Sequence[float] = FRACTIONS,
+    fractions: Iterable[float] = FRACTIONS,
 ) -> Iterator[FloorTried]:
     """Set the model's uniform fraction for each budget to the one with the best mean IoU.
 
@@ -59,14 +50,15 @@ def choose_floors(
         For each fraction; when they are through, `model.config` is another one.
     """
     tried: dict[float, list[float]] = {}
-    for fraction in fractions:
+    for fraction in sorted(fractions):
         tried[fraction] = [mean_iou(model, images, budget, "learnt", fraction) for budget in budgets]
         yield FloorTried(fraction, {f"{h}x{w}": v for (h, w), v in zip(budgets, tried[fraction], strict=True)})
     flattest_first = sorted(tried, reverse=True)  # of equals the first one counts
     floors = {}
-    for k, (h, w) in enumerate(budgets):
-        at_budget = {fraction: tried[fraction][k] for fraction in flattest_first}
-        floors[h * w] = max(at_budget, key=at_budget.__getitem__)
+    for points in {h * w for h, w in budgets}:
+        at = [k for k, (h, w) in enumerate(budgets) if h * w == points]
+        together = {fraction: sum(tried[fraction][k] for k in at) for fraction in flattest_first}
+        floors[points] = max(together, key=together.__getitem__)
     default = max(flattest_first, key=lambda f: sum(tried[f]))
     model.config = replace(model.config, uniform_fraction=default, floors=tuple(sorted(floors.items())))
 
@@ -74,7 +66,7 @@ def choose_floors(
 def choose_twin(
     model: DeformedSegmenter,
     twin: DeformedSegmenter,
-    images: Sequence[ValidationImage],
+    images: Sequence[LabelledImage],
     budgets: Sequence[tuple[int, int]],
 ) -> TwinTried:
     """Give the model its twin's segmenter for uniform sampling if that is the stronger there, over all budgets."""

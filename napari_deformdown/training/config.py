@@ -23,7 +23,7 @@ __all__ = ["TrainingPlan", "load_plan"]
 _TOP = ("name", "description", "preset", "seed", "data", "classes", "model", "training")
 _DATA = ("images", "labels", "table", "validation", "ignore", "ids")
 # Entries of `ModelConfig` that stand elsewhere in the file, or come from the training.
-_NOT_MODEL = ("name", "classes", "description", "training", "scores")
+_NOT_MODEL = ("name", "classes", "description", "training", "scores", "twin")
 _TRAINING, _VALIDATION = ("train", "training"), ("validation", "val", "valid")
 
 

@@ -16,10 +16,14 @@ from ..network import ModelConfig
 from ..network.inference import image_for_model
 from .scenes import Scene
 
-__all__ = ["PairScenes", "channel_statistics", "open_pair"]
+__all__ = ["PairScenes", "channel_statistics", "check_pairs", "open_pair", "value_range"]
 
-# Images of more pixels are trained on from their first level with no more.
-_PIXELS = 1 << 26
+# Images of more values are trained on from their first level with no more: 16 million pixels of three channels.
+_VALUES = 3 << 24
+# Part of the pixels at either end that may lie outside of a measured range.
+_TAIL = 0.001
+# Images that statistics are taken from; errors that are named at once.
+_MEASURED, _NAMED = 64, 10
 _GIGABYTES = 6.0
 
 
@@ -67,7 +71,8 @@ class PairScenes(Sequence[Scene]):
     def _load(self, pair: LabelledPair) -> Scene:
         image, labels = open_pair(pair, self._ids)
         with image, image_for_model(image, self._config) as pyramid:
-            level = next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= _PIXELS), pyramid.levels[-1])
+            most = _VALUES // pyramid.channels
+            level = next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= most), pyramid.levels[-1])
             try:
                 return Scene.from_pyramid(pyramid, _at_centres(labels, (level.shape[0], level.shape[1])))
             except ValueError as error:
@@ -90,10 +95,52 @@ def open_pair(pair: LabelledPair, ids: LabelIds) -> tuple[Pyramid, Any]:
         raise
 
 
+def value_range(pairs: Sequence[LabelledPair], config: ModelConfig) -> tuple[float, float] | None:
+    """Values that stand for 0 and 1, measured on all images, or None for 8 bit images, whose own range serves.
+
+    The range of a type says little of 12 bit in 16, or of floats. All but a thousandth of each image's pixels at either
+    end lie within.
+    """
+    low, high = [], []
+    for pair in pairs:
+        with open_image(pair.image) as image, image_for_model(image, config) as pyramid:
+            level = next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= 1 << 20), pyramid.levels[-1])
+            pixels = level.read(0, level.shape[0], 0, level.shape[1])
+        if pixels.dtype == np.uint8:
+            return None
+        known = pixels[np.isfinite(pixels)]
+        if known.size:
+            low.append(float(np.quantile(known, _TAIL)))
+            high.append(float(np.quantile(known, 1 - _TAIL)))
+    return (min(low), max(high)) if low and min(low) < max(high) else None
+
+
+def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds) -> None:
+    """Open every image and its labels once: better now than in mid-work.
+
+    Raises
+    ------
+    ImageError
+        If any cannot be read, do not fit, or hold ids of no class; all of them are named.
+    """
+    wrong = []
+    for pair in pairs:
+        try:
+            open_pair(pair, ids)[0].close()
+        except ImageError as error:
+            wrong.append(str(error))
+    if wrong:
+        rest = f" And {len(wrong) - _NAMED} more." if len(wrong) > _NAMED else ""
+        raise ImageError(" ".join(wrong[:_NAMED]) + rest)
+
+
 def channel_statistics(scenes: Sequence[Scene]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel over images, all alike, from levels of some 100,000 pixels."""
+    """Mean and standard deviation of each channel over images, all alike, from levels of some 100,000 pixels.
+
+    Of many images, some that are evenly spread.
+    """
     means, squares = [], []
-    for scene in scenes:
+    for scene in (scenes[k] for k in range(0, len(scenes), -(-len(scenes) // _MEASURED))):
         pixels = next((p for p, _ in scene.levels if p.shape[1] * p.shape[2] <= 1 << 18), scene.levels[-1][0])
         means.append(pixels.mean((1, 2)).double())
         squares.append((pixels.double() ** 2).mean((1, 2)))

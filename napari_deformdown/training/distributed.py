@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-__all__ = ["average_buffers", "average_gradients", "group", "rank", "world_size"]
+__all__ = ["average_buffers", "average_gradients", "group", "rank", "shared", "world_size"]
 
 
 def world_size() -> int:
@@ -37,6 +38,22 @@ def group(device: torch.device) -> Iterator[torch.device]:
         yield device
     finally:
         dist.destroy_process_group()
+
+
+def shared(make: Callable[[], Any]) -> Any:
+    """What the first process makes, given to all; an error of it is raised by all."""
+    if world_size() == 1:
+        return make()
+    box: list[Any] = [None, None]
+    if rank() == 0:
+        try:
+            box[0] = make()
+        except Exception as error:  # passed on, or the others would wait for ever
+            box[1] = error
+    dist.broadcast_object_list(box)
+    if box[1] is not None:
+        raise box[1]
+    return box[0]
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..network import DeformedSegmenter, ModelError
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
-from .distributed import average_buffers, average_gradients, rank, world_size
+from .distributed import average_buffers, average_gradients, rank, shared, world_size
 from .events import TrainingFinished, TrainingResumed, TrainingStep
 from .options import TrainingOptions
 from .scenes import Scene
@@ -69,7 +68,9 @@ def train(
     state = _State(model, options)
     key = fingerprint(model.config, options, data)
     start = 0
-    if folder is not None and (found := load_checkpoint(folder, key)) is not None:
+    # What the first process finds holds for all, or they would wait for each other's steps.
+    found = shared(lambda: None if folder is None else load_checkpoint(folder, key))
+    if found is not None:
         start = state.restore(found)
         yield TrainingResumed(start, options.steps)
     model.train()
@@ -109,7 +110,7 @@ class _State:
         generator = torch.Generator().manual_seed(seed)
         devices = [device] if device.type == "cuda" else []
         # Dropout draws from torch's own source, which is left as it was.
-        with torch.random.fork_rng(devices), _precision(device):
+        with torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             loss, edge_loss = step_losses(self.model, scenes, options, generator, step / options.steps)
         gamma = options.edge_weight * max(options.edge_least, (1 - step / options.steps) ** 0.9)
@@ -167,9 +168,3 @@ def _parameter_groups(model: DeformedSegmenter, options: TrainingOptions) -> lis
 
 def _all(*modules: nn.Module | None) -> list[nn.Parameter]:
     return [p for module in modules if module is not None for p in module.parameters()]
-
-
-def _precision(device: torch.device) -> AbstractContextManager[Any]:
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", torch.bfloat16)
-    return nullcontext()

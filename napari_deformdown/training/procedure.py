@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from ..evaluation import LabelledImage
 from ..network import DeformedSegmenter, ModelConfig, save_model
-from .checkpoint import remove_checkpoint
-from .choosing import ValidationImage, choose_floors, choose_twin, mean_iou
-from .distributed import rank
+from .checkpoint import remove_checkpoints
+from .choosing import FRACTIONS, choose_floors, choose_twin, mean_iou
+from .distributed import rank, shared
 from .events import ModelSaved, PartStarted, TrainingEvent, TrainingFinished, TwinTried
 from .joint import train
 from .options import TrainingOptions, apply_preset
@@ -37,7 +38,7 @@ class Training:
         See there.
     scenes : sequence of Scene
         What it is trained on.
-    validation : sequence of ValidationImage
+    validation : sequence of LabelledImage
         What chooses the uniform fraction and the network for uniform sampling; empty: nothing is chosen.
     budgets : sequence of (int, int)
         Budgets of validation.
@@ -50,7 +51,7 @@ class Training:
     config: ModelConfig
     options: TrainingOptions
     scenes: Sequence[Scene]
-    validation: Sequence[ValidationImage]
+    validation: Sequence[LabelledImage]
     budgets: Sequence[tuple[int, int]]
     data: str = ""
     record: dict[str, Any] | None = None
@@ -84,9 +85,8 @@ def run_training(
         trained at the same time by two processes; a last run with both takes them up.
     """
     folders = {part: output / _CHECKPOINTS / part for part in PARTS}
-    if restart and rank() == 0:
-        for folder in folders.values():
-            remove_checkpoint(folder)
+    if restart:
+        shared(lambda: remove_checkpoints([folders[part] for part in parts]))
     wanted = [p for p in PARTS if p == "learnt" or training.options.twin]
     models: dict[str, DeformedSegmenter] = {}
     for part in wanted:
@@ -99,12 +99,7 @@ def run_training(
     if rank() != 0 or len(models) < len(wanted):
         return
     yield from _finish(training, models, output)
-    for folder in folders.values():
-        remove_checkpoint(folder)
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-    if (output / _CHECKPOINTS).is_dir() and not any((output / _CHECKPOINTS).iterdir()):
-        (output / _CHECKPOINTS).rmdir()
+    remove_checkpoints([*folders.values(), output / _CHECKPOINTS])
 
 
 def is_finished(folder: Path) -> bool:
@@ -127,7 +122,7 @@ def _finish(training: Training, models: dict[str, DeformedSegmenter], output: Pa
         if "twin" in models:
             tried = choose_twin(model, models["twin"], images, budgets)
             yield tried
-        yield from choose_floors(model, images, budgets)
+        yield from choose_floors(model, images, budgets, {*FRACTIONS, training.options.fraction[0]})
     scores = [
         {"budget": list(budget), "method": method, "miou": round(mean_iou(model, images, budget, method), 4)}
         for budget in budgets

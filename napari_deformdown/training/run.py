@@ -1,18 +1,19 @@
-"""From a plan to its training: files opened, channels measured, the preset applied."""
+"""From a plan to its training: files found, channels measured, the preset applied."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ..imaging import open_image
-from ..imaging.pairs import LabelledPair
+from ..evaluation import LabelledImage
+from ..imaging import ImageError, open_image
+from ..imaging.pairs import LabelIds, LabelledPair, open_labels
 from ..network import ModelConfig, pick_device
-from .choosing import ValidationImage
 from .config import TrainingPlan
-from .data import PairScenes, channel_statistics, open_pair
+from .data import PairScenes, channel_statistics, check_pairs, value_range
 from .distributed import group
 from .events import TrainingEvent
 from .options import TrainingOptions, apply_preset
@@ -36,28 +37,26 @@ def run_plan(
     ImageError, ModelError
         If data, plan or checkpoints are not as they must be.
     """
-    with ExitStack() as stack:
-        where = stack.enter_context(group(pick_device(device)))
-        training = _prepare(plan, stack)
-        yield from run_training(training, output, device=where, restart=restart, parts=parts)
+    with group(pick_device(device)) as where:
+        yield from run_training(_prepare(plan), output, device=where, restart=restart, parts=parts)
 
 
-def _prepare(plan: TrainingPlan, stack: ExitStack) -> Training:
+def _prepare(plan: TrainingPlan) -> Training:
+    check_pairs([*plan.training_pairs, *plan.validation_pairs], plan.ids)
     chosen = frozenset(plan.model) | frozenset(plan.training)
     options = TrainingOptions(**{"seed": plan.seed, **plan.training})
     config, options = apply_preset(plan.preset, _config(plan), options, chosen)
     scenes = PairScenes(plan.training_pairs, plan.ids, config)
-    if not {"mean", "std"} <= chosen:
-        mean, std = channel_statistics(scenes)
-        config = replace(config, mean=mean, std=std)
-    budgets = tuple(dict.fromkeys([*(budget for budget, _ in options.batches), config.budget]))
+    mean, std = channel_statistics(scenes)
+    config = replace(config, mean=config.mean if "mean" in chosen else mean, std=config.std if "std" in chosen else std)
+    files = [(pair.image.resolve(), pair.labels.resolve()) for pair in plan.training_pairs]
     return Training(
         config=config,
         options=options,
         scenes=scenes,
-        validation=[_validation_image(pair, plan, stack) for pair in plan.validation_pairs],
-        budgets=budgets,
-        data="\n".join(f"{pair.image} {pair.labels}" for pair in plan.training_pairs),
+        validation=[_validation_image(pair, plan.ids) for pair in plan.validation_pairs],
+        budgets=tuple(dict.fromkeys([*(budget for budget, _ in options.batches), config.budget])),
+        data=repr((plan.ids, files)),
         record={
             "preset": plan.preset,
             "images": [pair.name for pair in plan.training_pairs],
@@ -66,19 +65,26 @@ def _prepare(plan: TrainingPlan, stack: ExitStack) -> Training:
     )
 
 
-def _validation_image(pair: LabelledPair, plan: TrainingPlan, stack: ExitStack) -> ValidationImage:
-    image, labels = open_pair(pair, plan.ids)
-    stack.enter_context(image)
-    return ValidationImage(image, labels)
+def _validation_image(pair: LabelledPair, ids: LabelIds) -> LabelledImage:
+    return LabelledImage(pair.name, pair.image, partial(open_labels, pair.labels, ids))
 
 
 def _config(plan: TrainingPlan) -> ModelConfig:
-    """The configuration, with as many channels as the first image has where nobody has said."""
-    model = dict(plan.model)
-    if "channels" not in model:
-        with open_image(plan.training_pairs[0].image) as image:
-            # A fourth channel without a name is opacity.
-            model["channels"] = 3 if image.channels == 4 and not image.channel_names else image.channels
-    channels = model["channels"]
+    """The configuration, with the channels and the values of the images where nobody has said them."""
+    model: dict[str, Any] = dict(plan.model)
+    first = plan.training_pairs[0].image
+    with open_image(first) as image:
+        names, count = image.channel_names, image.channels
+    if "channels" not in model and not names and count in (2, 4):
+        raise ImageError(
+            f"{first.name} has {count} channels without names, one of which may be opacity. Say channels = {count}, or "
+            f"channels = {count - 1} without the last one, in [model]."
+        )
+    channels = model.setdefault("channels", count)
+    if names and channels == count:
+        model.setdefault("channel_names", tuple(names))
     measured = {"mean": (0.5,) * channels, "std": (0.25,) * channels}
-    return ModelConfig(name=plan.name, description=plan.description, classes=plan.classes, **{**measured, **model})
+    config = ModelConfig(name=plan.name, description=plan.description, classes=plan.classes, **{**measured, **model})
+    if config.value_range is None:
+        config = replace(config, value_range=value_range(plan.training_pairs, config))
+    return config

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,7 @@ from .scenes import Scene, View, random_view
 
 __all__ = ["step_losses"]
 
+# As a part of four standard deviations.
 _NOISE = 0.02
 # Largest factor of random re-pooling.
 _REPOOL = 4
@@ -66,10 +69,12 @@ def step_losses(
         )
         for _ in range(count)
     ]
+    # In units of the channels' own spread: a dim image is not drowned.
+    spread = (4 * model.get_buffer("std").cpu()).clamp(max=1)
     gain, shift = _colours(count, model.config.channels, options.colour, generator)
 
     def coloured(image: Tensor) -> Tensor:
-        return (image * gain + shift).clamp(0, 1)
+        return (image * gain + shift * spread).clamp(0, 1)
 
     features, logits, edge_loss = _density(model, views, aspect, options, coloured)
     low, high = options.fraction
@@ -81,13 +86,15 @@ def step_losses(
 
     context, coarse = None, None
     if model.context is not None:
-        coarse = model.coarse(features)
+        coarse = model.coarse(features if options.joint else features.detach())
         context = model.context.at_points(coarse, warp, budget)
     sampled = coloured(_sampled(views, warp, budget, options.anti_alias))
     if progress < options.repool:
         sampled = _repooled(sampled, generator)
-    sampled = sampled + _NOISE * torch.randn(sampled.shape, generator=generator)
-    scores = model(sampled.to(model.device), context=context).float()
+    sampled = sampled + _NOISE * spread * torch.randn(sampled.shape, generator=generator)
+    with _precision(model.device):
+        scores = model(sampled.to(model.device), context=context)
+    scores = scores.float()
     if options.loss == "sampled":
         labels = torch.stack([v.labels_at(g) for v, g in zip(views, warp.grid(*budget).detach(), strict=True)])
         return focal_loss(scores, labels.to(model.device), options.focal), edge_loss
@@ -116,7 +123,10 @@ def _density(
     size = model.config.overview_size((1024, round(1024 * aspect)))
     identity = UniformWarp(dtype=torch.float32)
     seen = coloured(_sampled(views, UniformWarp(len(views), dtype=torch.float32), size, True))
-    features = model.features(seen.to(model.device))
+    with _precision(model.device):
+        features = model.features(seen.to(model.device))
+    # places and densities in full precision
+    features = features.float()
     logits = model.density_net.logits_of(features)
     grid, extent = identity.reads(*size)
     strength = torch.cat([view.edge_strength(grid, extent) for view in views])
@@ -124,6 +134,13 @@ def _density(
     if options.edge_loss == "squares":
         return features, logits, density_squares(model.density_net.to_density(logits), target)
     return features, logits, density_divergence(logits, target)
+
+
+def _precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Networks alone compute in bfloat16, on GPUs that know it."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()
 
 
 def _sampled(views: Sequence[View], warp: Warp, budget: tuple[int, int], anti_alias: bool) -> Tensor:

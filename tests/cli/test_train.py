@@ -73,7 +73,7 @@ def test_a_bad_configuration_is_one_sentence_and_code_2(text, sentence, config, 
     [
         ([], "--output"),
         (["--output", "{tmp}/glands.toml"], "is a file. Give a folder"),
-        (["--output", "{tmp}/model", "--threads", "0"], "threads is a whole number from 1"),
+        (["--output", "{tmp}/model", "--threads", "0"], "--threads: it is a whole number from 1"),
         (["--output", "{tmp}/model", "--events", "{tmp}/nowhere/events.jsonl"], "Events cannot be written"),
         (["--output", "{tmp}/model", "--device", "abacus"], "abacus"),
     ],

@@ -80,7 +80,7 @@ def test_labels_are_read_in_strips(monkeypatch, rng) -> None:
             return labels[rows]
 
     # the package has a function of the module's name
-    monkeypatch.setattr(import_module("napari_deformdown.evaluation.ceiling"), "_STRIP_VALUES", 2 * 20 * 32)
+    monkeypatch.setattr(import_module("napari_deformdown.evaluation.ceiling"), "_STRIP_VALUES", 20 * 32)
     found = TrueShares(Lazy(), 2)
     assert max(Lazy.heights) == 32 and sum(Lazy.heights) == 300
     assert torch.equal(found.levels[0][0][1], torch.from_numpy(labels).float())

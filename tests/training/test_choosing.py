@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from napari_deformdown.evaluation import LabelledImage
 from napari_deformdown.imaging import Pyramid
 from napari_deformdown.network import DeformedSegmenter, segment
-from napari_deformdown.training import FloorTried, ValidationImage, choose_floors, choose_twin
+from napari_deformdown.training import FloorTried, choose_floors, choose_twin
 
 BUDGETS = ((16, 24), (32, 48))
 
@@ -24,12 +25,12 @@ def perfect(model: DeformedSegmenter) -> DeformedSegmenter:
 
 
 @pytest.fixture
-def image() -> ValidationImage:
+def image() -> LabelledImage:
     """Small squares of the last class on the first."""
     labels = np.zeros((256, 384), np.uint8)
     for y, x in ((20, 20), (70, 40), (33, 90), (95, 103)):
         labels[y : y + 20, x : x + 20] = 2
-    return ValidationImage(Pyramid.from_array(np.repeat(labels[..., None] * 127, 3, -1)), labels)
+    return LabelledImage("squares", Pyramid.from_array(np.repeat(labels[..., None] * 127, 3, -1)), labels)
 
 
 def centred_density(model: DeformedSegmenter) -> DeformedSegmenter:

@@ -87,7 +87,7 @@ def test_nothing_may_be_ignored(write):
 @pytest.mark.parametrize(
     ("kind", "where", "left_out"),
     [
-        (ModelConfig, "model", {"name", "classes", "description", "training", "scores"}),
+        (ModelConfig, "model", {"name", "classes", "description", "training", "scores", "twin"}),
         (TrainingOptions, "training", set()),
     ],
 )

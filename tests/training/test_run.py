@@ -11,6 +11,7 @@ import tifffile
 from PIL import Image
 
 from napari_deformdown.cli import main
+from napari_deformdown.imaging import ImageError
 from napari_deformdown.network import ModelError, load_model, segment
 from napari_deformdown.training import ModelSaved, TrainingResumed, TrainingStep, load_plan, run_plan
 
@@ -68,7 +69,7 @@ def test_one_command_trains_a_model_that_segments(plan_file, tmp_path, capsys) -
     kinds = [json.loads(line)["event"] for line in events.read_text().splitlines()]
     # the model and its twin, then the choices
     assert kinds.count("PartStarted") == 2
-    assert kinds.count("TrainingStep") == 12 and kinds.count("FloorTried") == 6 and kinds[-1] == "ModelSaved"
+    assert kinds.count("TrainingStep") == 12 and kinds.count("FloorTried") == 7 and kinds[-1] == "ModelSaved"
     model = load_model(output, "cpu")
     assert model.config.name == "squares" and [c.name for c in model.config.classes] == ["ground", "square"]
     assert model.config.training["images"] == ["a", "b"] and model.config.training["validation"] == ["c"]
@@ -143,12 +144,45 @@ def test_every_preset_trains(plan_file, tmp_path, preset) -> None:
     assert config.sampler == ("monge" if preset == "uniform" else "attraction")
 
 
-def test_images_of_other_channels_are_read_by_their_own_number(plan_file, tmp_path) -> None:
+def test_images_of_other_channels_are_scaled_by_the_values_they_hold(plan_file, tmp_path) -> None:
     for path in (tmp_path / "images").iterdir():
         path.unlink()
     for name in "abc":
         planes = np.random.default_rng(1).integers(0, 4000, (2, 96, 144), dtype=np.uint16)
         tifffile.imwrite(tmp_path / "images" / f"{name}.tif", planes, metadata={"axes": "CYX"}, ome=True)
     plan_file.write_text(_PLAN.replace("steps = 6", "steps = 2\ntwin = false"))
+    with pytest.raises(ImageError, match="channels = 2, or channels = 1 without the last one"):
+        next(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
+    plan_file.write_text(plan_file.read_text().replace("[model]", "[model]\nchannels = 2", 1))
     list(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
-    assert load_model(tmp_path / "m", "cpu").config.channels == 2
+    config = load_model(tmp_path / "m", "cpu").config
+    assert config.channels == 2
+    # 12 bit in 16: not the range of the type
+    np.testing.assert_allclose(config.value_range, (0, 4000), atol=30)
+    np.testing.assert_allclose(config.mean, 0.5, atol=0.02)
+
+
+def test_what_is_wrong_with_any_file_is_said_before_training(plan_file, tmp_path) -> None:
+    Image.fromarray(np.zeros((50, 50), np.uint8)).save(tmp_path / "labels" / "a.png")
+    Image.fromarray(np.full((96, 144), 7, np.uint8)).save(tmp_path / "labels" / "c.png")
+    with pytest.raises(ImageError, match=r"(?s)a\.png.*50 x 50.*c\.png.*7"):
+        next(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
+
+
+def test_statistics_that_somebody_gives_stay(plan_file, tmp_path) -> None:
+    plan_file.write_text(
+        _PLAN.replace("steps = 6", "steps = 1\ntwin = false").replace("[model]", "[model]\nmean = [0.1, 0.2, 0.3]", 1)
+    )
+    list(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
+    config = load_model(tmp_path / "m", "cpu").config
+    assert config.mean == (0.1, 0.2, 0.3) and config.std != (0.25, 0.25, 0.25)
+
+
+def test_other_meanings_of_the_labels_are_another_training(plan_file, tmp_path) -> None:
+    running = run_plan(load_plan(plan_file), tmp_path / "m", device="cpu")
+    for _ in range(3):
+        next(running)
+    running.close()
+    plan_file.write_text(_PLAN.replace("[[classes]]", '[data.ids]\n"0" = 1\n"1" = 0\n[[classes]]', 1))
+    with pytest.raises(ModelError, match="other settings or data"):
+        list(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
