@@ -7,6 +7,7 @@ import numpy as np
 from napari_deformdown.evaluation import LabelledImage
 from napari_deformdown.imaging import Pyramid, open_image
 from napari_deformdown.network import LabelClass, ModelConfig
+from napari_deformdown.network.sharpening import SHARPNESS
 from napari_deformdown.samples import blue_marble
 from napari_deformdown.training import Scene, TrainingOptions
 
@@ -37,9 +38,12 @@ RECIPE = Recipe(
         classes=tuple(LabelClass(*c) for c in blue_marble.CLASSES),
         mean=(0.27, 0.29, 0.35),
         std=(0.3, 0.3, 0.25),
+        context=True,
+        sharpness=SHARPNESS,
         description="Ocean, land, lakes and Antarctica on NASA's Blue Marble.",
     ),
     options=TrainingOptions(steps=1200, uniform_share=0.4),
+    budgets=((64, 128), (128, 256)),
     scenes=lambda data: scenes(),
     validation=lambda data: _globe(VALIDATION),
     held_out=lambda data: {"held-out longitudes": _globe(HELD_OUT)},

@@ -7,6 +7,7 @@ import numpy as np
 from napari_deformdown.evaluation import LabelledImage
 from napari_deformdown.imaging import Level, Pyramid
 from napari_deformdown.network import LabelClass, ModelConfig
+from napari_deformdown.network.sharpening import SHARPNESS
 from napari_deformdown.samples.synthetic_slide import CLASSES, SlideLevel, SyntheticSlide
 from napari_deformdown.training import Scene, TrainingOptions
 
@@ -43,9 +44,12 @@ RECIPE = Recipe(
         classes=tuple(LabelClass(*c) for c in CLASSES),
         mean=(0.9, 0.88, 0.9),
         std=(0.12, 0.18, 0.12),
+        context=True,
+        sharpness=SHARPNESS,
         description="Stroma, glands and tumour on synthetic whole slides.",
     ),
     options=TrainingOptions(steps=1400, uniform_share=0.35),
+    budgets=((64, 128), (128, 256)),
     scenes=lambda data: scenes(),
     validation=lambda data: _images(VALIDATION),
     held_out=lambda data: {"synthetic slides": _images(HELD_OUT)},
