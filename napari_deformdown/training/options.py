@@ -144,7 +144,14 @@ _CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "uniform": ({"uniform_fraction": 1.0, "context": False}, {"uniform_share": 1.0, "edge_weight": 0.0, "twin": False}),
     # Jin et al. (2022); what they leave open is ours: schedule, augmentation, batches.
     "paper": (
-        {"sampler": "attraction", "density_net": "plain", "density_channels": 24, "density_blur": 0.0},
+        {
+            "sampler": "attraction",
+            "density_net": "plain",
+            "density_channels": 24,
+            "density_blur": 0.0,
+            "context": False,
+            "sharpness": 0.0,
+        },
         {
             "loss": "sampled",
             "edge_loss": "squares",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from napari_deformdown.network import DeformedSegmenter, LabelClass, ModelConfig, ModelError
@@ -19,7 +21,9 @@ def test_every_preset_gives_a_model_and_options(preset) -> None:
 
 
 def test_the_papers_preset_is_the_papers() -> None:
-    config, options = apply_preset("paper", CONFIG, TrainingOptions())
+    ours = replace(CONFIG, context=True, sharpness=2.0)
+    config, options = apply_preset("paper", ours, TrainingOptions())
+    assert not config.context and config.sharpness == 0
     net = DeformedSegmenter(config).density_net
     assert isinstance(net, PlainDeformationNet)
     shapes = [tuple(p.shape) for p in net.parameters() if p.ndim == 4]

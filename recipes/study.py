@@ -1,0 +1,123 @@
+"""Does the learnt sampler earn its place: presets and seeds trained alike, scored on held-out images.
+
+`python -m recipes.study SET --data FOLDER --preset default --seed 1 --output STUDY` trains one network and writes its
+rows to `STUDY/SET-default-1.json`; a run that was stopped goes on, one that is finished is left alone.
+`python -m recipes.study --table STUDY` prints mean and spread over seeds of all that is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_deformdown.evaluation import average, evaluate
+from napari_deformdown.network import load_model
+from napari_deformdown.training import PRESETS, Training, TrainingStep, apply_preset, run_training
+
+from .__main__ import RECIPES
+from .recipe import Recipe
+
+__all__ = ["run", "table"]
+
+log = logging.getLogger(__name__)
+
+# What a network of a preset is measured with.
+_METHODS = {"uniform": ("uniform",)}
+_OTHERS = ("uniform", "learnt")
+KEYS = ("foreground_miou", "miou", "ceiling_miou", "sampled_miou", "seconds", "overview_points", "points")
+
+
+def run(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, steps: int | None = None) -> Path:
+    """Train one network and write its rows; gives their file."""
+    name = f"{recipe.config.name}-{preset}-{seed}"
+    file = output / f"{name}.json"
+    if file.exists():
+        return file
+    # Twins are networks of their own here.
+    options = replace(recipe.options, seed=seed, twin=False, steps=steps or recipe.options.steps)
+    config, options = apply_preset(preset, recipe.config, options)
+    start = time.perf_counter()
+    training = Training(
+        config=config,
+        options=options,
+        scenes=recipe.scenes(data),
+        validation=recipe.validation(data) if preset != "uniform" else (),
+        budgets=recipe.budgets,
+        data=recipe.config.name,
+    )
+    for event in run_training(training, output / name):
+        if isinstance(event, TrainingStep):
+            if event.step % 100 == 0:
+                log.info("%s: step %d of %d, loss %.3f", name, event.step, event.total, event.loss)
+        else:
+            log.info("%s: %s", name, type(event).__name__)
+    minutes = (time.perf_counter() - start) / 60
+    model = load_model(output / name, "cpu")
+    rows = [
+        {"set": which, "preset": preset, "seed": seed, "minutes": round(minutes, 1), **row}
+        for which, images in recipe.held_out(data).items()
+        for row in average(evaluate(model, images, recipe.budgets, _METHODS.get(preset, _OTHERS), repeats=3))
+    ]
+    file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    return file
+
+
+def table(folder: Path, key: str = "foreground_miou") -> str:
+    """Mean and, of several seeds, standard deviation, by set, budget, preset and method, as Markdown."""
+    rows = [row for path in sorted(folder.glob("*.json")) for row in json.loads(path.read_text("utf-8"))]
+    lines = [f"| set | budget | network | method | {key} | seeds |", "|---|---|---|---|---|---|"]
+    for (name, budget, preset, method), group in _grouped(rows):
+        values = [row[key] for row in group if row[key] is not None]
+        if not values:
+            continue
+        spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+        mean = statistics.fmean(values)
+        lines.append(f"| {name} | {budget} | {preset} | {method} | {mean:.3f}{spread} | {len(values)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _grouped(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[str, ...], list[dict[str, Any]]]]:
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["set"], row["budget"], row["preset"], row["method"]), []).append(row)
+    yield from sorted(groups.items(), key=lambda item: (item[0][0], int(item[0][1].split("x")[0]), *item[0][2:]))
+
+
+def main() -> None:
+    """Parse arguments; train or print."""
+    parser = argparse.ArgumentParser(prog="python -m recipes.study", description=__doc__)
+    parser.add_argument("recipe", nargs="?", choices=sorted(RECIPES))
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of labelled images")
+    parser.add_argument("--preset", choices=PRESETS, default="default")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="optimiser steps, instead of the recipe's")
+    parser.add_argument("--output", type=Path, default=Path("study"), help="folder of results and networks")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the CPU")
+    parser.add_argument("--table", type=Path, metavar="STUDY", help="print what a folder holds")
+    parser.add_argument("--key", choices=KEYS, default=KEYS[0], help="figure of the table")
+    arguments = parser.parse_args()
+    if arguments.table:
+        sys.stdout.write(table(arguments.table, arguments.key))
+        return
+    if not arguments.recipe:
+        parser.error("name a set, or --table STUDY")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(arguments.threads)
+    recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    run(recipe, arguments.data, arguments.preset, arguments.seed, arguments.output, arguments.steps)
+
+
+if __name__ == "__main__":
+    main()

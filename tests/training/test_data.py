@@ -1,0 +1,103 @@
+"""Labelled files as scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+from napari_deformdown.imaging import ImageError
+from napari_deformdown.imaging.pairs import IGNORE, LabelIds, LabelledPair
+from napari_deformdown.network import LabelClass, ModelConfig
+from napari_deformdown.training import PairScenes
+from napari_deformdown.training import data as module
+from napari_deformdown.training.data import channel_statistics, check_pairs, value_range
+
+CONFIG = ModelConfig(name="m", classes=(LabelClass("a", "#000000"), LabelClass("b", "#ffffff")))
+IDS = LabelIds(2)
+
+
+def make_pair(folder: Path, name: str, shape: tuple[int, int] = (96, 128), dtype: str = "uint8") -> LabelledPair:
+    rng = np.random.default_rng(sum(map(ord, name)))
+    labels = np.kron(rng.integers(0, 2, (shape[0] // 16, shape[1] // 16)), np.ones((16, 16))).astype(np.uint8)
+    image = rng.integers(0, 200, (*shape, 3)).astype(dtype)
+    tifffile.imwrite(folder / f"{name}.tif", image, photometric="rgb")
+    Image.fromarray(labels).save(folder / f"{name}.png")
+    return LabelledPair(folder / f"{name}.tif", folder / f"{name}.png", name)
+
+
+def test_scenes_are_the_files_in_their_order(tmp_path) -> None:
+    pairs = [make_pair(tmp_path, name) for name in "abc"]
+    scenes = PairScenes(pairs, IDS, CONFIG)
+    assert len(scenes) == 3 and len(scenes[1:]) == 2
+    for pair, scene in zip(pairs, scenes, strict=True):
+        image = torch.from_numpy(tifffile.imread(pair.image)).movedim(-1, 0).float() / 255
+        torch.testing.assert_close(scene.levels[0][0], image, rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(scene.labels.numpy(), np.asarray(Image.open(pair.labels)))
+    with pytest.raises(IndexError):
+        scenes[3]
+
+
+def test_the_scenes_that_were_looked_at_last_are_kept(tmp_path, monkeypatch) -> None:
+    pairs = [make_pair(tmp_path, name) for name in "abc"]
+    one = module._bytes(PairScenes(pairs, IDS, CONFIG)[0])
+    scenes = PairScenes(pairs, IDS, CONFIG, gigabytes=2.5 * one / 1e9)
+    loaded = []
+    load = scenes._load
+    monkeypatch.setattr(scenes, "_load", lambda pair: loaded.append(pair.name) or load(pair))
+    for index in (0, 1, 0, 2, 0, 1):
+        scenes[index]
+    assert loaded == ["a", "b", "c", "b"]
+    # a scene that is larger than all of the room is there while it is looked at
+    assert PairScenes(pairs, IDS, CONFIG, gigabytes=0.0)[2].shape == (96, 128)
+
+
+def test_large_images_are_trained_on_from_a_coarser_level(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_VALUES", 3 * 96 * 64)
+    pair = make_pair(tmp_path, "a", (192, 256))
+    scene = PairScenes([pair], IDS, CONFIG)[0]
+    assert scene.shape == (48, 64) and scene.levels[0][1] == (1.0, 1.0)
+    labels = np.asarray(Image.open(pair.labels))
+    np.testing.assert_array_equal(scene.labels.numpy(), labels[2::4, 2::4])
+
+
+def test_ids_are_those_of_the_classes_and_what_is_ignored(tmp_path) -> None:
+    pair = make_pair(tmp_path, "a")
+    labels = np.asarray(Image.open(pair.labels)).copy()
+    labels[:8] = 9
+    Image.fromarray(labels).save(pair.labels)
+    found = PairScenes([pair], LabelIds(2, {0: 1, 1: 0}, 9), CONFIG)[0].labels.numpy()
+    np.testing.assert_array_equal(found[8:], 1 - labels[8:])
+    assert (found[:8] == IGNORE).all()
+
+
+def test_all_files_that_are_wrong_are_named_at_once(tmp_path) -> None:
+    pairs = [make_pair(tmp_path, name) for name in "abc"]
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(pairs[0].labels)
+    pairs[1].image.write_bytes(b"no image")
+    with pytest.raises(ImageError, match=r"(?s)a\.png.*b\.tif") as error:
+        check_pairs(pairs, IDS)
+    assert "c." not in str(error.value)
+    check_pairs(pairs[2:], IDS)
+
+
+def test_ranges_are_measured_where_the_type_says_little(tmp_path) -> None:
+    eight = [make_pair(tmp_path, "a")]
+    assert value_range(eight, CONFIG) is None
+    for dtype in ("uint16", "float32"):
+        pairs = [make_pair(tmp_path, f"{dtype}{k}", dtype=dtype) for k in range(2)]
+        assert value_range(pairs, CONFIG) == pytest.approx((0, 199), abs=2)
+
+
+def test_statistics_weigh_images_alike(tmp_path) -> None:
+    pairs = []
+    for name, shape, value in (("a", (64, 64), 0), ("b", (128, 256), 255)):
+        pair = make_pair(tmp_path, name, shape)
+        tifffile.imwrite(pair.image, np.full((*shape, 3), value, np.uint8), photometric="rgb")
+        pairs.append(pair)
+    mean, std = channel_statistics(PairScenes(pairs, IDS, CONFIG))
+    assert mean == (0.5,) * 3 and std == (0.5,) * 3
