@@ -11,6 +11,9 @@ __all__ = ["FORMAT", "METHODS", "LabelClass", "ModelConfig", "ModelError"]
 
 FORMAT = 1
 
+# Uniform fraction of methods that have no floors of their own.
+_COMPARED = 0.2
+
 # Ways to place the sampling points, by the names that people choose.
 METHODS = ("uniform", "learnt", "edge", "attraction", "transport", "monge")
 
@@ -187,10 +190,16 @@ class ModelConfig:
         rows = min(max(rows, 8), self.overview_points // 8)
         return rows, max(8, round(self.overview_points / rows))
 
-    def fraction_at(self, budget: tuple[int, int]) -> float:
-        """The uniform fraction for a budget: between those of `floors`, linear in the logarithm of the points."""
+    def fraction_at(self, budget: tuple[int, int], method: str = "learnt") -> float:
+        """The uniform fraction for a budget: between those of `floors`, linear in the logarithm of the points.
+
+        Floors are chosen for learnt sampling alone, and may have gone back to uniform: the methods that it is compared
+        with have one that shows what they do.
+        """
         if not self.floors:
             return self.uniform_fraction
+        if method != "learnt":
+            return _COMPARED
         points, fractions = zip(*sorted(self.floors), strict=True)
         at = math.log(budget[0] * budget[1])
         above = next((k for k, n in enumerate(points) if math.log(n) >= at), len(points))

@@ -83,7 +83,7 @@ def segment(
     size = model.config.overview_size(image.shape)
     reading = Reading()
     overview_points = 0
-    fraction = model.config.fraction_at(budget) if uniform_fraction is None else uniform_fraction
+    fraction = model.config.fraction_at(budget, method) if uniform_fraction is None else uniform_fraction
     # Every method is uniform sampling then.
     way = "uniform" if fraction == 1 else method
     context: torch.Tensor | None = None

@@ -77,6 +77,7 @@ def test_fractions_in_closed_form() -> None:
     assert config.fraction_at((32, 32)) == pytest.approx(0.2 + 0.4 * np.log(10.24) / np.log(100))
     assert config.fraction_at((10, 10)) == 0.2 and config.fraction_at((100, 100)) == 0.6
     assert CONFIG.fraction_at((10, 10)) == CONFIG.uniform_fraction
+    assert config.fraction_at((10, 10), "edge") == config.fraction_at((100, 100), "transport") == 0.2
     assert ModelConfig.from_dict(config.to_dict()) == config
 
 
