@@ -7,9 +7,12 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-__all__ = ["FORMAT", "METHODS", "LabelClass", "ModelConfig", "ModelError"]
+__all__ = ["FORMAT", "METHODS", "SHARPNESS", "LabelClass", "ModelConfig", "ModelError"]
 
 FORMAT = 1
+
+# For values that are means over their cells, as labels read with anti-aliasing are; see `sharpen`.
+SHARPNESS = 2.0
 
 # Uniform fraction of methods that have no floors of their own.
 _COMPARED = 0.2

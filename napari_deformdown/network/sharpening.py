@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .config import SHARPNESS
+
 __all__ = ["SHARPNESS", "sharpen"]
 
-# For values that are means over their cells, as labels read with anti-aliasing are.
-SHARPNESS = 2.0
 # Mean over its cell of what bilinear interpolation makes of a value and its neighbours, along one axis.
 _CELL_MEAN = (1 / 8, 6 / 8, 1 / 8)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from ..network.config import ModelConfig, ModelError
+from ..network.config import SHARPNESS, ModelConfig, ModelError
 
 __all__ = ["PRESETS", "Preset", "TrainingOptions", "apply_preset"]
 
@@ -139,9 +139,13 @@ class TrainingOptions:
 
 # What each preset changes in the model's configuration and in the options.
 _CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "default": ({}, {}),
+    # Models of before these two did without them, as `ModelConfig` still has it.
+    "default": ({"context": True, "sharpness": SHARPNESS}, {}),
     # A network for uniform sampling alone, trained with the same effort: the baseline that counts.
-    "uniform": ({"uniform_fraction": 1.0, "context": False}, {"uniform_share": 1.0, "edge_weight": 0.0, "twin": False}),
+    "uniform": (
+        {"uniform_fraction": 1.0, "context": False, "sharpness": SHARPNESS},
+        {"uniform_share": 1.0, "edge_weight": 0.0, "twin": False},
+    ),
     # Jin et al. (2022); what they leave open is ours: schedule, augmentation, batches.
     "paper": (
         {

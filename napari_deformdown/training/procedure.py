@@ -110,7 +110,7 @@ def is_finished(folder: Path) -> bool:
 def _train_part(training: Training, part: str, folder: Path, device: torch.device | str) -> Iterator[TrainingEvent]:
     config, options = training.config, training.options
     if part == "twin":
-        config, options = apply_preset("uniform", config, options)
+        config, options = apply_preset("uniform", config, options, frozenset({"sharpness"}))
     model = new_model(config, options).to(device)
     yield from train(model, training.scenes, options, folder=folder, data=training.data)
 
