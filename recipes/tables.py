@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ceiling import table as ceiling_table
+from benchmarks.motivation import table as motivation_table
 from napari_deformdown.network.catalogue import list_models, load_config
 from napari_deformdown.network.config import ModelConfig
 
@@ -15,7 +16,7 @@ __all__ = ["PAGES", "cost_table", "fill", "score_table"]
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "ceilings.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "ceilings.md", ROOT / "docs" / "motivation.md")
 
 
 def score_table(config: ModelConfig) -> str:
@@ -54,6 +55,7 @@ def fill(text: str) -> str:
         "scores": scores,
         "cost": cost_table(_result("main_job")),
         "ceilings": ceiling_table(_result("ceiling")).rstrip(),
+        "motivation": motivation_table(_result("motivation")).rstrip(),
     }
     for name, table in tables.items():
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
