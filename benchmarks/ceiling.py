@@ -6,10 +6,7 @@ on. All samplers get the same oracle density, made of the labels' edges; all rea
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +24,7 @@ from napari_deformdown.network import LabelClass, ModelConfig
 from napari_deformdown.network.sharpening import SHARPNESS
 
 from .geometry.pictures import segmentation
-from .labelled import SETS
+from .labelled import SETS, run_study
 from .variants import CANDIDATES
 
 __all__ = ["measure", "score"]
@@ -143,18 +140,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Parse arguments, measure, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ceiling", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of labelled images")
-    parser.add_argument("--images", type=int, help="at most so many images of a set")
-    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--json", type=Path, help="file for the rows")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
-    rows = measure(arguments.data, arguments.images, arguments.sets)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    sys.stdout.write(table(rows))
+    run_study("python -m benchmarks.ceiling", __doc__, measure, table)
 
 
 if __name__ == "__main__":

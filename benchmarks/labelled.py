@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["SETS"]
+__all__ = ["SETS", "run_study"]
 
 Labels = NDArray[np.uint8]
 # Biopsies in an empty slide, as they come under a scanner.
@@ -58,3 +63,25 @@ SETS: dict[str, Callable[[Path], Iterator[Labels]]] = {
     "Blue Marble shorelines": _shorelines,
     "synthetic slides": _synthetic,
 }
+
+
+def run_study(
+    prog: str,
+    description: str | None,
+    measure: Callable[..., list[dict[str, Any]]],
+    table: Callable[[list[dict[str, Any]]], str],
+    images: int | None = None,
+) -> None:
+    """The command line of a study: measure(data, images, sets) on one thread, rows to a file, their table printed."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.add_argument("--data", type=Path, required=True, help="folder of labelled images")
+    parser.add_argument("--images", type=int, default=images, help="at most so many images of a set")
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--json", type=Path, help="file for the rows")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(1)
+    rows = measure(arguments.data, arguments.images, arguments.sets)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    sys.stdout.write(table(rows))

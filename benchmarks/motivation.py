@@ -7,10 +7,7 @@ measured is the ceiling IoU(Y', Y) of each class.
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,7 +21,7 @@ from napari_deformdown.evaluation import TrueShares, ceiling, iou
 from napari_deformdown.geometry import MongeWarp, UniformWarp, Warp, edge_density, edge_strength
 from napari_deformdown.network import LabelClass, ModelConfig
 
-from .labelled import SETS
+from .labelled import SETS, run_study
 
 __all__ = ["best", "measure", "study", "table"]
 
@@ -154,18 +151,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def main() -> None:
     """Parse arguments, measure, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.motivation", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of labelled images")
-    parser.add_argument("--images", type=int, default=IMAGES, help="at most so many images of a set")
-    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--json", type=Path, help="file for the rows")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
-    rows = measure(arguments.data, arguments.images, arguments.sets)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    sys.stdout.write(table(rows))
+    run_study("python -m benchmarks.motivation", __doc__, measure, table, images=IMAGES)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_deformdown.evaluation import LabelledImage, iou, score_segmentation
-from napari_deformdown.network import DeformedSegmenter, ModelConfig, load_model, save_model, segment
+from napari_deformdown.evaluation import LabelledImage, iou
+from napari_deformdown.network import DeformedSegmenter, ModelConfig, load_model, save_model
 from napari_deformdown.training import (
     FloorTried,
     PartStarted,
@@ -26,6 +26,7 @@ from napari_deformdown.training import (
     choose_floors,
     run_training,
 )
+from napari_deformdown.training.choosing import pooled_confusion
 
 from .tables import score_table
 
@@ -134,9 +135,7 @@ def _scores(
     rows = []
     for budget in budgets:
         for method in ("uniform", "learnt"):
-            results = ((segment(i.image, model, budget, method), i) for i in images)
-            counts = sum(score_segmentation(result, i.labels, i.region) for result, i in results)
-            values = iou(np.asarray(counts))
+            values = iou(pooled_confusion(model, images, budget, method))
             row = {
                 "set": name,
                 "budget": list(budget),

@@ -6,15 +6,33 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..evaluation import LabelledImage, iou, score_segmentation
 from ..network import DeformedSegmenter, segment
 from .events import FloorTried, TwinTried
 
-__all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou"]
+__all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "pooled_confusion"]
 
 # From steep to uniform.
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
+
+
+def pooled_confusion(
+    model: DeformedSegmenter,
+    images: Sequence[LabelledImage],
+    budget: tuple[int, int],
+    method: str = "learnt",
+    fraction: float | None = None,
+) -> NDArray[np.int64]:
+    """Confusion matrix (K, K), pixels of all images counted together at full resolution."""
+    classes = len(model.config.classes)
+    counts = np.zeros((classes, classes), np.int64)
+    for image in images:
+        with image.opened() as (pyramid, labels):
+            result = segment(pyramid, model, budget, method, uniform_fraction=fraction)
+            counts += score_segmentation(result, labels, image.region)
+    return counts
 
 
 def mean_iou(
@@ -24,13 +42,8 @@ def mean_iou(
     method: str = "learnt",
     fraction: float | None = None,
 ) -> float:
-    """Mean over classes of the IoU, pixels of all images counted together at full resolution."""
-    classes = len(model.config.classes)
-    counts = np.zeros((classes, classes), np.int64)
-    for image in images:
-        with image.opened() as (pyramid, labels):
-            result = segment(pyramid, model, budget, method, uniform_fraction=fraction)
-            counts += score_segmentation(result, labels, image.region)
+    """Mean over classes of the IoU, from `pooled_confusion`; 0 without any labelled pixel."""
+    counts = pooled_confusion(model, images, budget, method, fraction)
     return float(np.nanmean(iou(counts))) if counts.any() else 0.0
 
 

@@ -81,7 +81,7 @@ def step_losses(
     fraction = low * (high / low) ** torch.rand(count, generator=generator)
     uniform = torch.rand(count, generator=generator) < options.uniform_share
     fraction = torch.where(uniform, 1.0, fraction)
-    density = with_uniform(model.density_net.to_density(logits.float()), fraction.to(model.device)).cpu()
+    density = with_uniform(model.density_net.to_density(logits), fraction.to(model.device)).cpu()
     warp = make_warp(model.config.sampler, density if options.joint else density.detach())
 
     context, coarse = None, None
@@ -107,7 +107,7 @@ def step_losses(
     found = found / found.sum(1, keepdim=True)
     loss = point_loss(found, labels.to(model.device))
     if coarse is not None:
-        around = probabilities_at(torch.softmax(coarse.float(), 1), points.to(coarse))
+        around = probabilities_at(torch.softmax(coarse, 1), points.to(coarse))
         loss = loss + options.context_weight * point_loss(around, labels.to(model.device))
     return loss, edge_loss
 
