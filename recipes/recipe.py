@@ -112,7 +112,11 @@ def _score(model: DeformedSegmenter, recipe: Recipe, data: Path, output: Path) -
 
 
 def _notes(config: ModelConfig) -> str:
-    floors = ", ".join(f"{fraction:g} at {points:,} points" for points, fraction in config.floors)
+    kinds = len({spread for _, spread, _ in config.floors})
+    floors = ", ".join(
+        f"{fraction:g} at {points:,} points" + (f" where the density covers {spread:.0%} of the image" * (kinds > 1))
+        for points, spread, fraction in config.floors
+    )
     uniform = (
         "a twin: a second segmenter of the same design, trained on uniform sampling alone, that did better on the "
         "validation images"

@@ -2,7 +2,7 @@
 
 from .attraction import AttractionWarp
 from .coordinates import pixel_centres, pixel_edges, to_grid_sample, to_world
-from .density import blur, normalise, with_uniform
+from .density import blur, normalise, spread, with_uniform
 from .edges import edge_density, edge_strength, image_gradient, label_edges
 from .monge import MongeWarp
 from .samplers import SAMPLERS, make_warp
@@ -25,6 +25,7 @@ __all__ = [
     "normalise",
     "pixel_centres",
     "pixel_edges",
+    "spread",
     "to_grid_sample",
     "to_world",
     "with_uniform",

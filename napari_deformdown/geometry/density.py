@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["blur", "mean_over", "normalise", "with_uniform"]
+__all__ = ["blur", "mean_over", "normalise", "spread", "with_uniform"]
 
 
 def normalise(density: Tensor) -> Tensor:
@@ -65,6 +65,25 @@ def with_uniform(density: Tensor, fraction: float | Tensor) -> Tensor:
     if isinstance(fraction, Tensor):
         fraction = fraction.to(density).reshape(-1, 1, 1)
     return density + fraction * (1 - density)
+
+
+def spread(density: Tensor) -> Tensor:
+    """How much of the image a density covers: exp(H) / (h w) with Shannon's entropy H of its shares.
+
+    1 for the uniform density, a for one that is constant on a part a of the image and zero elsewhere.
+
+    Parameters
+    ----------
+    density : Tensor
+        (N, h, w), non-negative, of any sum above zero.
+
+    Returns
+    -------
+    Tensor
+        (N,), in (0, 1].
+    """
+    shares = density.flatten(1) / density.sum((1, 2))[:, None]
+    return torch.special.entr(shares).sum(1).exp() / shares.shape[1]
 
 
 def blur(density: Tensor, sigma: float) -> Tensor:

@@ -5,9 +5,14 @@ from .config import LabelClass as LabelClass
 from .config import ModelConfig as ModelConfig
 from .config import ModelError as ModelError
 from .inference import STAGES as STAGES
+from .inference import image_for_model as image_for_model
 from .inference import segment as segment
 from .model import DeformedSegmenter as DeformedSegmenter
 from .model import pick_device as pick_device
+from .placing import Overview as Overview
+from .placing import Placement as Placement
+from .placing import look as look
+from .placing import place as place
 from .runs import Runs as Runs
 from .segmentation import ConfidenceLevel as ConfidenceLevel
 from .segmentation import LabelLevel as LabelLevel

@@ -71,8 +71,9 @@ class ModelConfig:
         Sampler that makes the warp, one of `geometry.SAMPLERS`.
     uniform_fraction : float
         f in the uniform floor (1 - f) d + f, in (0, 1].
-    floors : tuple of (int, float)
-        Numbers of sampling points and the uniform fraction at each, ascending; empty: `uniform_fraction` everywhere.
+    floors : tuple of (int, float, float)
+        Number of sampling points, spread of the density (see `geometry.spread`), and the uniform fraction chosen there;
+        every spread at every number of points. Empty: `uniform_fraction` everywhere.
     twin : bool
         Whether uniform sampling has a segmenter of its own, trained on it alone.
     sharpness : float
@@ -102,7 +103,7 @@ class ModelConfig:
     density_blur: float = 1.0
     sampler: str = "monge"
     uniform_fraction: float = 0.2
-    floors: tuple[tuple[int, float], ...] = ()
+    floors: tuple[tuple[int, float, float], ...] = ()
     twin: bool = False
     sharpness: float = 0.0
     segmenter: dict[str, Any] = field(
@@ -132,8 +133,10 @@ class ModelConfig:
         if not 0 < self.uniform_fraction <= 1:
             raise ModelError(f"uniform_fraction lies in (0, 1], not {self.uniform_fraction}.")
         for entry in self.floors:
-            if len(entry) != 2 or entry[0] < 1 or not 0 < entry[1] <= 1:
-                raise ModelError(f"floors are pairs of points and a fraction in (0, 1], not {self.floors}.")
+            if len(entry) != 3 or entry[0] < 1 or not (0 < entry[1] <= 1 and 0 < entry[2] <= 1):
+                raise ModelError(f"floors are points, a spread and a fraction in (0, 1], not {self.floors}.")
+        if len({(n, s) for n, s, _ in self.floors}) < len({n for n, _, _ in self.floors}) * len(self._spreads):
+            raise ModelError(f"floors hold every spread at every number of points, unlike {self.floors}.")
         if not 0 <= self.sharpness <= 4:
             raise ModelError(f"sharpness lies in [0, 4], not {self.sharpness}.")
 
@@ -193,24 +196,36 @@ class ModelConfig:
         rows = min(max(rows, 8), self.overview_points // 8)
         return rows, max(8, round(self.overview_points / rows))
 
-    def fraction_at(self, budget: tuple[int, int], method: str = "learnt") -> float:
-        """The uniform fraction for a budget: between those of `floors`, linear in the logarithm of the points.
+    @property
+    def _spreads(self) -> list[float]:
+        return sorted({spread for _, spread, _ in self.floors})
+
+    def fraction_at(self, budget: tuple[int, int], method: str = "learnt", spread: float | None = None) -> float:
+        """The uniform fraction at a budget: between those of `floors`, linear in the logarithms.
 
         Floors are chosen for learnt sampling alone, and may have gone back to uniform: the methods that it is compared
         with have one that shows what they do.
+
+        Parameters
+        ----------
+        budget : (int, int)
+            Rows and columns of sampling points.
+        method : str
+            One of `METHODS`.
+        spread : float, optional
+            Of the image's density. Without it, the least fraction that an image may have at this budget: 1 tells that
+            the density need not be known.
         """
         if not self.floors:
             return self.uniform_fraction
         if method != "learnt":
             return _COMPARED
-        points, fractions = zip(*sorted(self.floors), strict=True)
-        at = math.log(budget[0] * budget[1])
-        above = next((k for k, n in enumerate(points) if math.log(n) >= at), len(points))
-        if above in (0, len(points)):
-            return float(fractions[min(above, len(points) - 1)])
-        low, high = (math.log(points[k]) for k in (above - 1, above))
-        share = (at - low) / (high - low)
-        return float(fractions[above - 1] + share * (fractions[above] - fractions[above - 1]))
+        fractions = [
+            _between(budget[0] * budget[1], {n: f for n, s, f in self.floors if s == at}) for at in self._spreads
+        ]
+        if spread is None:
+            return min(fractions)
+        return _between(spread, dict(zip(self._spreads, fractions, strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -233,8 +248,19 @@ class ModelConfig:
             raise ModelError(f"The description has unknown entries: {', '.join(unknown)}.")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
         try:
-            values["floors"] = tuple((int(n), float(f)) for n, f in values.get("floors", ()))
+            values["floors"] = tuple((int(n), float(s), float(f)) for n, s, f in values.get("floors", ()))
             values["classes"] = tuple(LabelClass(c["name"], c["color"]) for c in data["classes"])
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"The description is incomplete or has a wrong type: {error}.") from error
+
+
+def _between(at: float, known: dict[Any, float]) -> float:
+    """The value at `at`, linear in its logarithm between known places and constant beyond them."""
+    places = sorted(known)
+    above = next((k for k, place in enumerate(places) if place >= at), len(places))
+    if above in (0, len(places)):
+        return float(known[places[min(above, len(places) - 1)]])
+    low, high = places[above - 1], places[above]
+    share = math.log(at / low) / math.log(high / low)
+    return float(known[low] + share * (known[high] - known[low]))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from ..imaging import ImageError, Pyramid, Reading, open_image, overview, sample
-from .config import METHODS, ModelConfig, ModelError
+from ..imaging import ImageError, Pyramid, open_image, sample
+from .config import ModelConfig
+from .context import ContextHead
 from .model import DeformedSegmenter
+from .placing import Overview, StageProgress, look, place, timed
 from .segmentation import Segmentation
 
 __all__ = ["STAGES", "image_for_model", "segment"]
 
 STAGES = ("overview", "density", "sampling", "network")
-StageProgress = Callable[[str, int, int], None]
 
 
 def segment(
@@ -27,6 +27,7 @@ def segment(
     method: str = "learnt",
     *,
     uniform_fraction: float | None = None,
+    seen: Overview | None = None,
     progress: StageProgress | None = None,
 ) -> Segmentation:
     """Segment an image of any size with a budget of sampling points.
@@ -43,6 +44,8 @@ def segment(
         One of `METHODS`, see `DeformedSegmenter.warp`.
     uniform_fraction : float, optional
         Overrides the model's uniform floor: 1 is uniform sampling, towards 0 ever steeper.
+    seen : Overview, optional
+        `look` of the same image and model, if it is there already. Its cost counts all the same.
     progress : callable, optional
         Called with (stage, done, in all), stages as in `STAGES`; may raise `Cancelled`.
 
@@ -60,67 +63,64 @@ def segment(
     """
     if not isinstance(image, Pyramid):
         with open_image(image) as pyramid:
-            return segment(pyramid, model, budget, method, uniform_fraction=uniform_fraction, progress=progress)
+            return segment(
+                pyramid, model, budget, method, uniform_fraction=uniform_fraction, seen=seen, progress=progress
+            )
     budget = budget or model.config.budget
-    if min(budget) < 8:
-        raise ModelError(f"A budget has at least 8 x 8 points, not {budget[0]} x {budget[1]}.")
-    if method not in METHODS:
-        raise ModelError(f"There is no method {method!r}. Choose one of: {', '.join(METHODS)}.")
     model.eval()
     seconds: dict[str, float] = {}
 
-    def report(stage: str, done: int, total: int) -> None:
+    def in_chunks(done: int, total: int) -> None:
         if progress is not None:
-            progress(stage, done, total)
+            progress("sampling", done, total)
 
-    @contextmanager
-    def timed(stage: str) -> Iterator[None]:
-        report(stage, 0, 1)
-        start = time.perf_counter()
-        yield
-        seconds[stage] = time.perf_counter() - start
-
-    size = model.config.overview_size(image.shape)
-    reading = Reading()
-    overview_points = 0
-    fraction = model.config.fraction_at(budget, method) if uniform_fraction is None else uniform_fraction
-    # Every method is uniform sampling then.
-    way = "uniform" if fraction == 1 else method
-    context: torch.Tensor | None = None
     with image_for_model(image, model.config) as pyramid, torch.inference_mode():
-        # Uniform sampling needs no overview: its cost is that of its points alone.
-        if model.needs_overview(way):
-            with timed("overview"):
-                seen, reading = overview(pyramid, size)
-                overview_points = size[0] * size[1]
-        else:
-            seen = torch.zeros(1, pyramid.channels, *size)
-        with timed("density"):
-            has_context = model.context is not None and model.needs_overview(way)
-            features = model.features(seen.to(model.device)) if has_context else None
-            warp, density = model.warp(seen, way, fraction, features)
-            if model.context is not None and features is not None:
-                context = model.context.at_points(model.coarse(features), warp, budget)
-        with timed("sampling"):
-            sampled, read = sample(pyramid, warp, budget, progress=lambda done, total: report("sampling", done, total))
-        with timed("network"):
-            logits = model(sampled.to(model.device), way, context)
+        start = time.perf_counter()
+        placed = place(
+            image.shape,
+            model,
+            budget,
+            method,
+            uniform_fraction=uniform_fraction,
+            seen=lambda: seen or look(pyramid, model, progress),
+        )
+        known = placed.overview
+        own = time.perf_counter() - start
+        # An overview that was there already is charged for all the same.
+        if known is not None:
+            seconds.update(known.seconds)
+            own -= 0.0 if seen is known else sum(known.seconds.values())
+        seconds["density"] = seconds.get("density", 0.0) + own
+        with timed("density", seconds, None):
+            context = None
+            if known is not None and known.coarse is not None and (placed.way != "uniform" or model.twin is None):
+                context = ContextHead.at_points(known.coarse, placed.warp, budget)
+        with timed("sampling", seconds, progress):
+            sampled, read = sample(pyramid, placed.warp, budget, progress=in_chunks)
+        with timed("network", seconds, progress):
+            logits = model(sampled.to(model.device), placed.way, context)
             probabilities = torch.softmax(logits.float(), 1)[0].cpu()
-    report("network", 1, 1)
+    if progress is not None:
+        progress("network", 1, 1)
     return Segmentation(
         probabilities=probabilities,
-        warp=warp,
+        warp=placed.warp,
         shape=image.shape,
         classes=model.config.classes,
         method=method,
-        density=density[0].float(),
+        density=placed.density[0].float(),
         sampled=sampled[0],
         pixel_size=image.pixel_size,
         seconds=seconds,
-        reading=reading + read,
-        overview_points=overview_points,
+        reading=read if known is None else known.reading + read,
+        overview_points=0 if known is None else known.points,
         sharpness=model.config.sharpness,
-        record={"image": image.name, "model": model.config.name, **({"at": dict(image.at)} if image.at else {})},
+        record={
+            "image": image.name,
+            "model": model.config.name,
+            "uniform_fraction": round(placed.fraction, 4),
+            **({"at": dict(image.at)} if image.at else {}),
+        },
     )
 
 

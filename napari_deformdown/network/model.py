@@ -78,7 +78,7 @@ class DeformedSegmenter(nn.Module):
         overview: Tensor,
         method: str,
         uniform_fraction: float | None = None,
-        features: Tensor | None = None,
+        density: Tensor | None = None,
     ) -> tuple[Warp, Tensor]:
         """The warp of a method and the density that it was made from.
 
@@ -92,8 +92,8 @@ class DeformedSegmenter(nn.Module):
             density under the sampler of that name.
         uniform_fraction : float, optional
             Overrides the model's own uniform fraction.
-        features : Tensor, optional
-            `features` of the overview, if they are there already.
+        density : Tensor, optional
+            `density` of the overview, if it is there already.
 
         Returns
         -------
@@ -113,14 +113,14 @@ class DeformedSegmenter(nn.Module):
         if not 0 < fraction <= 1:
             raise ModelError(f"The uniform fraction lies in (0, 1], not {fraction}.")
         if method == "uniform":
-            density = torch.ones_like(overview[:, 0])
+            found = torch.ones_like(overview[:, 0])
         elif method == "edge":
-            density = edge_density(image_gradient(overview), sigma=2.0, steepness=1 - fraction)
+            found = edge_density(image_gradient(overview), sigma=2.0, steepness=1 - fraction)
         else:
-            density = with_uniform(self.density(overview.to(self.device), features), fraction)
+            found = with_uniform(self.density(overview.to(self.device)) if density is None else density, fraction)
         sampler = {"learnt": self.config.sampler, "edge": "monge"}.get(method, method)
-        density = density.cpu().double()
-        return make_warp(sampler, density), density
+        found = found.cpu().double()
+        return make_warp(sampler, found), found
 
     def needs_overview(self, method: str) -> bool:
         """Whether a method reads the overview: all do but uniform sampling through a segmenter without context."""

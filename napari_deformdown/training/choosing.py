@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation import LabelledImage, iou, score_segmentation
-from ..network import DeformedSegmenter, segment
+from ..geometry import spread as spread_of
+from ..network import DeformedSegmenter, image_for_model, look, segment
 from .events import FloorTried, TwinTried
 
 __all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "pooled_confusion"]
 
 # From steep to uniform.
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
+# Factor between the spreads of kinds of images.
+_APART = 1.6
 
 
 def pooled_confusion(
@@ -53,27 +56,54 @@ def choose_floors(
     budgets: Sequence[tuple[int, int]],
     fractions: Iterable[float] = FRACTIONS,
 ) -> Iterator[FloorTried]:
-    """Set the model's uniform fraction for each budget to the one with the best mean IoU.
+    """Set the model's uniform fraction for each budget and kind of image to the one with the best mean IoU.
 
-    1 is among them, which is uniform sampling: learnt can only fall behind by chance.
+    Images whose densities cover about as much of them are of one kind, see `geometry.spread`: what pays on islands in
+    an empty slide may not pay on a tile full of tissue. 1 is among the fractions, which is uniform sampling: learnt can
+    only fall behind by chance.
 
     Yields
     ------
     FloorTried
         For each fraction; when they are through, `model.config` is another one.
     """
+    kinds = _kinds(model, images)
+    places = [(budget, spread) for budget in budgets for spread in kinds]
     tried: dict[float, list[float]] = {}
     for fraction in sorted(fractions):
-        tried[fraction] = [mean_iou(model, images, budget, "learnt", fraction) for budget in budgets]
-        yield FloorTried(fraction, {f"{h}x{w}": v for (h, w), v in zip(budgets, tried[fraction], strict=True)})
+        tried[fraction] = [mean_iou(model, kinds[s], budget, "learnt", fraction) for budget, s in places]
+        named = {
+            f"{h}x{w}" if len(kinds) == 1 else f"{h}x{w}, spread {s:.3f}": miou
+            for ((h, w), s), miou in zip(places, tried[fraction], strict=True)
+        }
+        yield FloorTried(fraction, named)
     flattest_first = sorted(tried, reverse=True)  # of equals the first one counts
-    floors = {}
-    for points in {h * w for h, w in budgets}:
-        at = [k for k, (h, w) in enumerate(budgets) if h * w == points]
+    floors = []
+    for points, spread in sorted({(h * w, s) for (h, w), s in places}):
+        at = [k for k, ((h, w), s) in enumerate(places) if (h * w, s) == (points, spread)]
         together = {fraction: sum(tried[fraction][k] for k in at) for fraction in flattest_first}
-        floors[points] = max(together, key=together.__getitem__)
+        floors.append((points, spread, max(together, key=together.__getitem__)))
     default = max(flattest_first, key=lambda f: sum(tried[f]))
-    model.config = replace(model.config, uniform_fraction=default, floors=tuple(sorted(floors.items())))
+    model.config = replace(model.config, uniform_fraction=default, floors=tuple(floors))
+
+
+def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> dict[float, list[LabelledImage]]:
+    """Images by the spread of their densities: neighbours further apart than a factor are of two kinds."""
+    model.eval()
+    spreads = []
+    for image in images:
+        with image.opened() as (pyramid, _), image_for_model(pyramid, model.config) as seen:
+            spreads.append(float(spread_of(look(seen, model).density)))
+    kinds: list[list[int]] = []
+    for k in sorted(range(len(images)), key=spreads.__getitem__):
+        if kinds and spreads[k] < _APART * spreads[kinds[-1][-1]]:
+            kinds[-1].append(k)
+        else:
+            kinds.append([k])
+    return {
+        round(float(np.exp(np.mean([np.log(spreads[k]) for k in kind]))), 4): [images[k] for k in kind]
+        for kind in kinds
+    }
 
 
 def choose_twin(

@@ -13,6 +13,7 @@ from napari_deformdown.geometry import (
     blur,
     make_warp,
     normalise,
+    spread,
     with_uniform,
 )
 
@@ -102,3 +103,18 @@ def test_blur_keeps_constants_on_maps_smaller_than_its_kernel(shape) -> None:
 def test_an_unknown_sampler_is_named_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'nearest'.*uniform, edge, attraction, transport, monge"):
         make_warp("nearest", torch.ones(1, 3, 3))
+
+
+@given(sizes, sizes, st.data())
+def test_spread_of_a_density_that_is_constant_on_a_part_is_that_part(h, w, data) -> None:
+    covered = data.draw(st.integers(1, h * w))
+    density = torch.zeros(1, h * w, dtype=torch.float64)
+    density[0, torch.randperm(h * w)[:covered]] = 3.0
+    assert spread(density.reshape(1, h, w)).item() == pytest.approx(covered / (h * w))
+
+
+@given(seeds, sizes, sizes, st.floats(0, 1))
+def test_a_uniform_floor_spreads_a_density(seed, h, w, fraction) -> None:
+    density = normalise(random_density(seed, 2, h, w))
+    before, after = spread(density), spread(with_uniform(density, fraction))
+    assert (after >= before - 1e-12).all() and (after <= 1 + 1e-12).all()

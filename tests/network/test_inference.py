@@ -216,7 +216,7 @@ def test_a_file_is_segmented_as_its_array_and_closed_again(tiny_model, image, tm
     tifffile.imwrite(path, image, tile=(64, 64), photometric="rgb")
     result = segment(path, tiny_model, (17, 23))
     assert torch.equal(result.sampled, segment(image, tiny_model, (17, 23)).sampled)
-    assert result.record == {"image": "a", "model": "tiny"}
+    assert result.record == {"image": "a", "model": "tiny", "uniform_fraction": 0.2}
     handles = {os.path.realpath(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")}
     assert os.path.realpath(path) not in handles
 

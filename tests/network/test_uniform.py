@@ -10,12 +10,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_deformdown import geometry
+from napari_deformdown.imaging import Pyramid
 from napari_deformdown.network import (
     DeformedSegmenter,
     LabelClass,
     ModelConfig,
     ModelError,
     load_model,
+    look,
     save_model,
     segment,
 )
@@ -61,7 +64,7 @@ def test_a_twin_is_saved_and_loaded(tmp_path) -> None:
 
 @given(st.integers(8, 600), st.integers(8, 600))
 def test_the_fraction_lies_between_those_of_the_floors_around(rows, columns) -> None:
-    config = replace(CONFIG, floors=((6144, 0.1), (24576, 0.4), (98304, 1.0)))
+    config = replace(CONFIG, floors=((6144, 0.5, 0.1), (24576, 0.5, 0.4), (98304, 0.5, 1.0)))
     found = config.fraction_at((rows, columns))
     points = rows * columns
     if points <= 6144:
@@ -73,7 +76,7 @@ def test_the_fraction_lies_between_those_of_the_floors_around(rows, columns) -> 
 
 
 def test_fractions_in_closed_form() -> None:
-    config = replace(CONFIG, uniform_fraction=0.3, floors=((100, 0.2), (10_000, 0.6)))
+    config = replace(CONFIG, uniform_fraction=0.3, floors=((100, 1.0, 0.2), (10_000, 1.0, 0.6)))
     assert config.fraction_at((32, 32)) == pytest.approx(0.2 + 0.4 * np.log(10.24) / np.log(100))
     assert config.fraction_at((10, 10)) == 0.2 and config.fraction_at((100, 100)) == 0.6
     assert CONFIG.fraction_at((10, 10)) == CONFIG.uniform_fraction
@@ -81,9 +84,34 @@ def test_fractions_in_closed_form() -> None:
     assert ModelConfig.from_dict(config.to_dict()) == config
 
 
+def test_fractions_follow_the_spread_of_the_density() -> None:
+    floors = ((100, 0.1, 0.2), (100, 0.4, 1.0), (10_000, 0.1, 1.0), (10_000, 0.4, 1.0))
+    config = replace(CONFIG, floors=floors)
+    assert config.fraction_at((10, 10), spread=0.05) == 0.2 and config.fraction_at((10, 10), spread=0.5) == 1.0
+    assert config.fraction_at((10, 10), spread=0.2) == pytest.approx(0.6)
+    # what an image may have at least: only where it is 1 the density need not be known
+    assert config.fraction_at((10, 10)) == 0.2 and config.fraction_at((100, 100)) == 1.0
+
+
+@pytest.mark.parametrize("kind, uniform", [(0, False), (1, True)])
+def test_an_image_is_sampled_with_the_floor_of_its_kind(kind, uniform) -> None:
+    model = with_twin()
+    spread = float(geometry.spread(look(Pyramid.from_array(IMAGE), model.eval()).density))
+    floors = [(spread / 4, 0.3), (spread, 1.0)] if kind else [(spread, 0.3), (min(1, spread * 4), 1.0)]
+    model.config = replace(model.config, floors=tuple((16 * 24, *floor) for floor in floors))
+    found = segment(IMAGE, model, (16, 24), "learnt")
+    expected = segment(
+        IMAGE, model, (16, 24), "uniform" if uniform else "learnt", uniform_fraction=1.0 if uniform else 0.3
+    )
+    assert torch.equal(found.probabilities, expected.probabilities) and torch.equal(found.density, expected.density)
+    assert found.record["uniform_fraction"] == (1.0 if uniform else 0.3)
+    # it had to look to know
+    assert found.overview_points > 0
+
+
 def test_the_floor_of_the_budget_is_what_is_sampled_with() -> None:
     model = with_twin()
-    model.config = replace(model.config, floors=((16 * 24, 0.5),))
+    model.config = replace(model.config, floors=((16 * 24, 0.3, 0.5),))
     expected = segment(IMAGE, model, (16, 24), "learnt", uniform_fraction=0.5).density
     assert torch.equal(segment(IMAGE, model, (16, 24), "learnt").density, expected)
 
@@ -91,8 +119,11 @@ def test_the_floor_of_the_budget_is_what_is_sampled_with() -> None:
 @pytest.mark.parametrize(
     "wrong, said",
     [
-        ({"floors": ((100, 0.0),)}, "floors are pairs"),
-        ({"floors": ((0, 0.5),)}, "floors are pairs"),
+        ({"floors": ((100, 1.0, 0.0),)}, "floors are points, a spread"),
+        ({"floors": ((0, 1.0, 0.5),)}, "floors are points, a spread"),
+        ({"floors": ((100, 1.5, 0.5),)}, "floors are points, a spread"),
+        ({"floors": ((100, 0.5),)}, "floors are points, a spread"),
+        ({"floors": ((100, 0.1, 0.5), (100, 0.9, 0.5), (200, 0.1, 0.5))}, "every spread at every number"),
         ({"twin": 1}, "twin is true or false"),
     ],
 )

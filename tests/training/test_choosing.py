@@ -50,6 +50,20 @@ def test_the_steepness_that_is_best_on_validation_is_kept_for_each_budget(tiny_m
     assert model.config.fraction_at(BUDGETS[0]) < 1
 
 
+def test_kinds_of_images_get_floors_of_their_own(tiny_model, image) -> None:
+    """Islands pay; where everything is bright, density is flat and nothing is to be gained."""
+    full = np.full((256, 384), 2, np.uint8)
+    full[:, ::2] = 0
+    stripes = LabelledImage("stripes", Pyramid.from_array(np.repeat(full[..., None] * 127, 3, -1)), full)
+    model = centred_density(perfect(tiny_model))
+    model.density_net.logits_of = lambda overview: 6 * torch.nn.functional.avg_pool2d(overview[:, 0], 3, 1, 1)
+    list(choose_floors(model, [image, stripes], BUDGETS))
+    spreads = sorted({s for _, s, _ in model.config.floors})
+    assert len(spreads) == 2 and len(model.config.floors) == 4
+    assert model.config.fraction_at(BUDGETS[0], spread=spreads[0]) < 1
+    assert segment(image.image, model, BUDGETS[0]).density.max() > 1.5
+
+
 def test_where_the_density_misleads_it_goes_back_to_uniform(tiny_model, image) -> None:
     model = perfect(tiny_model)
     # all points to the right half, where nothing is
@@ -58,7 +72,7 @@ def test_where_the_density_misleads_it_goes_back_to_uniform(tiny_model, image) -
         9 * torch.linspace(-1, 1, overview.shape[-1]).sign().expand_as(overview[:, 0])
     )
     list(choose_floors(model, [image], BUDGETS))
-    assert {fraction for _, fraction in model.config.floors} == {1.0}
+    assert {fraction for _, _, fraction in model.config.floors} == {1.0}
     learnt, uniform = (segment(image.image, model, BUDGETS[0], m).labels() for m in ("learnt", "uniform"))
     np.testing.assert_array_equal(learnt, uniform)
 

@@ -54,7 +54,7 @@ def test_a_whole_file_is_read(write, tmp_path):
             + DATA
             + 'ignore = 9\n[data.ids]\n"3" = 1\n"4" = "ignore"\n'
             + CLASSES
-            + '[model]\nbudget = [128, 192]\nfloors = [[8192, 0.2]]\nsegmenter = { architecture = "Unet", '
+            + '[model]\nbudget = [128, 192]\nfloors = [[8192, 0.5, 0.2]]\nsegmenter = { architecture = "Unet", '
             'encoder = "resnet18", decoder_channels = [8, 8] }\n'
             "[training]\nsteps = 50\nbatches = [[[64, 96], 8], [[128, 192], 2]]\nfraction = [0.1, 0.5]\n"
         )
@@ -67,7 +67,7 @@ def test_a_whole_file_is_read(write, tmp_path):
     assert {p.split for p in plan.validation_pairs} == {"validation"}
     assert plan.validation_pairs[0].labels == tmp_path / "labels" / "b.png"
     config = ModelConfig(name=plan.name, classes=plan.classes, **plan.model)
-    assert config.budget == (128, 192) and config.floors == ((8192, 0.2),)
+    assert config.budget == (128, 192) and config.floors == ((8192, 0.5, 0.2),)
     assert config.segmenter["decoder_channels"] == [8, 8]
     options = TrainingOptions(**plan.training)
     assert options.batches == (((64, 96), 8), ((128, 192), 2)) and options.fraction == (0.1, 0.5)

@@ -1,0 +1,160 @@
+"""From an image to sampling points: the overview, what D_theta makes of it, and the warp of a method."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..geometry import Warp, spread
+from ..imaging import Pyramid, Reading, overview
+from .config import METHODS, ModelError
+from .model import DeformedSegmenter
+
+__all__ = ["Overview", "Placement", "look", "place"]
+
+StageProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """An image as D_theta sees it. It serves every budget, method and uniform fraction.
+
+    Parameters
+    ----------
+    image : Tensor
+        X_lr, (1, C, h, w), values in [0, 1], on the CPU.
+    density : Tensor
+        d = D_theta(X_lr) without the uniform floor, (1, h, w).
+    coarse : Tensor or None
+        Coarse logits of a model with context, (1, K, h, w).
+    reading : Reading
+        What was read for it.
+    seconds : dict
+        Measured time of its stages, "overview" and "density".
+    """
+
+    image: Tensor
+    density: Tensor
+    coarse: Tensor | None
+    reading: Reading
+    seconds: dict[str, float]
+
+    @property
+    def points(self) -> int:
+        """Pixels that were read."""
+        return int(self.image.shape[-2] * self.image.shape[-1])
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a method puts its sampling points.
+
+    Parameters
+    ----------
+    warp : Warp
+        In float64 on the CPU.
+    density : Tensor
+        (1, h, w): the density with its floor, mean one.
+    way : str
+        The method that it comes to: "uniform" wherever the uniform fraction is 1.
+    fraction : float
+        The uniform fraction.
+    overview : Overview or None
+        What it was made from; None for uniform sampling that needs none.
+    """
+
+    warp: Warp
+    density: Tensor
+    way: str
+    fraction: float
+    overview: Overview | None
+
+
+@torch.inference_mode()
+def look(pyramid: Pyramid, model: DeformedSegmenter, progress: StageProgress | None = None) -> Overview:
+    """Read the overview of an image and run D_theta on it.
+
+    Parameters
+    ----------
+    pyramid : Pyramid
+        The image as the model reads it, see `image_for_model`.
+    model : DeformedSegmenter
+        In evaluation mode.
+    progress : callable, optional
+        Called with (stage, done, in all); may raise `Cancelled`.
+    """
+    seconds: dict[str, float] = {}
+    with timed("overview", seconds, progress):
+        seen, reading = overview(pyramid, model.config.overview_size(pyramid.shape))
+    with timed("density", seconds, progress):
+        features = model.features(seen.to(model.device))
+        density = model.density(seen, features)
+        coarse = model.coarse(features) if model.context is not None else None
+    return Overview(seen, density, coarse, reading, seconds)
+
+
+@torch.inference_mode()
+def place(
+    shape: tuple[int, int],
+    model: DeformedSegmenter,
+    budget: tuple[int, int],
+    method: str = "learnt",
+    *,
+    uniform_fraction: float | None = None,
+    seen: Callable[[], Overview],
+) -> Placement:
+    """The sampling points of a method, for images of any size.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of the image.
+    model : DeformedSegmenter
+        In evaluation mode.
+    budget : (int, int)
+        Rows and columns of sampling points, at least 8 each.
+    method : str
+        One of `METHODS`, see `DeformedSegmenter.warp`.
+    uniform_fraction : float, optional
+        Overrides the model's uniform floor.
+    seen : callable
+        Gives the overview; called only where it is needed, for uniform sampling needs none: its cost is that of its
+        points alone.
+
+    Raises
+    ------
+    ModelError
+        If the budget, the method or the fraction is impossible.
+    """
+    if min(budget) < 8:
+        raise ModelError(f"A budget has at least 8 x 8 points, not {budget[0]} x {budget[1]}.")
+    if method not in METHODS:
+        raise ModelError(f"There is no method {method!r}. Choose one of: {', '.join(METHODS)}.")
+    config = model.config
+    fraction = config.fraction_at(budget, method) if uniform_fraction is None else uniform_fraction
+    way = "uniform" if fraction == 1 else method
+    known = seen() if model.needs_overview(way) else None
+    if known is None:
+        image, density = torch.zeros(1, config.channels, *config.overview_size(shape)), None
+    else:
+        image, density = known.image, known.density
+        if way == "learnt" and uniform_fraction is None:
+            fraction = config.fraction_at(budget, method, float(spread(density)))
+            way = "uniform" if fraction == 1 else method
+    warp, floored = model.warp(image, way, fraction, density)
+    return Placement(warp, floored, way, fraction, known)
+
+
+@contextmanager
+def timed(stage: str, seconds: dict[str, float], progress: StageProgress | None) -> Iterator[None]:
+    """Report the beginning of a stage and keep its time."""
+    if progress is not None:
+        progress(stage, 0, 1)
+    start = time.perf_counter()
+    yield
+    seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - start
