@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from ..imaging import ImageError, Pyramid, open_image, sample
 from .config import ModelConfig
 from .context import ContextHead
 from .model import DeformedSegmenter
-from .placing import Overview, StageProgress, look, place, timed
+from .placing import Placement, StageProgress, look, place, timed
 from .segmentation import Segmentation
 
 __all__ = ["STAGES", "image_for_model", "segment"]
@@ -27,7 +26,7 @@ def segment(
     method: str = "learnt",
     *,
     uniform_fraction: float | None = None,
-    seen: Overview | None = None,
+    placed: Placement | None = None,
     progress: StageProgress | None = None,
 ) -> Segmentation:
     """Segment an image of any size with a budget of sampling points.
@@ -44,8 +43,9 @@ def segment(
         One of `METHODS`, see `DeformedSegmenter.warp`.
     uniform_fraction : float, optional
         Overrides the model's uniform floor: 1 is uniform sampling, towards 0 ever steeper.
-    seen : Overview, optional
-        `look` of the same image and model, if it is there already. Its cost counts all the same.
+    placed : Placement, optional
+        Where the points lie, if that is known already: `place` for the same image, model, method and budget. Its cost
+        counts all the same.
     progress : callable, optional
         Called with (stage, done, in all), stages as in `STAGES`; may raise `Cancelled`.
 
@@ -64,7 +64,7 @@ def segment(
     if not isinstance(image, Pyramid):
         with open_image(image) as pyramid:
             return segment(
-                pyramid, model, budget, method, uniform_fraction=uniform_fraction, seen=seen, progress=progress
+                pyramid, model, budget, method, uniform_fraction=uniform_fraction, placed=placed, progress=progress
             )
     budget = budget or model.config.budget
     model.eval()
@@ -75,22 +75,20 @@ def segment(
             progress("sampling", done, total)
 
     with image_for_model(image, model.config) as pyramid, torch.inference_mode():
-        start = time.perf_counter()
-        placed = place(
-            image.shape,
-            model,
-            budget,
-            method,
-            uniform_fraction=uniform_fraction,
-            seen=lambda: seen or look(pyramid, model, progress),
-        )
+        if placed is None:
+            placed = place(
+                image.shape,
+                model,
+                budget,
+                method,
+                uniform_fraction=uniform_fraction,
+                seen=lambda: look(pyramid, model, progress),
+            )
         known = placed.overview
-        own = time.perf_counter() - start
-        # An overview that was there already is charged for all the same.
+        # What was there already is charged for all the same.
         if known is not None:
             seconds.update(known.seconds)
-            own -= 0.0 if seen is known else sum(known.seconds.values())
-        seconds["density"] = seconds.get("density", 0.0) + own
+        seconds["density"] = seconds.get("density", 0.0) + placed.seconds
         with timed("density", seconds, None):
             context = None
             if known is not None and known.coarse is not None and (placed.way != "uniform" or model.twin is None):

@@ -66,6 +66,8 @@ class Placement:
         The uniform fraction.
     overview : Overview or None
         What it was made from; None for uniform sampling that needs none.
+    seconds : float
+        What placing took, without the overview's own time.
     """
 
     warp: Warp
@@ -73,6 +75,7 @@ class Placement:
     way: str
     fraction: float
     overview: Overview | None
+    seconds: float
 
 
 @torch.inference_mode()
@@ -106,6 +109,7 @@ def place(
     method: str = "learnt",
     *,
     uniform_fraction: float | None = None,
+    sampler: str | None = None,
     seen: Callable[[], Overview],
 ) -> Placement:
     """The sampling points of a method, for images of any size.
@@ -122,6 +126,8 @@ def place(
         One of `METHODS`, see `DeformedSegmenter.warp`.
     uniform_fraction : float, optional
         Overrides the model's uniform floor.
+    sampler : str, optional
+        Overrides the sampler of "learnt", one of `geometry.SAMPLERS`.
     seen : callable
         Gives the overview; called only where it is needed, for uniform sampling needs none: its cost is that of its
         points alone.
@@ -146,8 +152,9 @@ def place(
         if way == "learnt" and uniform_fraction is None:
             fraction = config.fraction_at(budget, method, float(spread(density)))
             way = "uniform" if fraction == 1 else method
-    warp, floored = model.warp(image, way, fraction, density)
-    return Placement(warp, floored, way, fraction, known)
+    start = time.perf_counter()
+    warp, floored = model.warp(image, way if way != "learnt" else sampler or way, fraction, density)
+    return Placement(warp, floored, way, fraction, known, time.perf_counter() - start)
 
 
 @contextmanager

@@ -17,8 +17,8 @@ __all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "pooled_conf
 
 # From steep to uniform.
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
-# Factor between the spreads of kinds of images.
-_APART = 1.6
+# Factor between the mean spreads of two kinds of images.
+_APART = 1.5
 
 
 def pooled_confusion(
@@ -88,18 +88,21 @@ def choose_floors(
 
 
 def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> dict[float, list[LabelledImage]]:
-    """Images by the spread of their densities: neighbours further apart than a factor are of two kinds."""
+    """Images by the spread of their densities: of one kind, or of two where that says much more about them."""
     model.eval()
     spreads = []
     for image in images:
         with image.opened() as (pyramid, _), image_for_model(pyramid, model.config) as seen:
             spreads.append(float(spread_of(look(seen, model).density)))
-    kinds: list[list[int]] = []
-    for k in sorted(range(len(images)), key=spreads.__getitem__):
-        if kinds and spreads[k] < _APART * spreads[kinds[-1][-1]]:
-            kinds[-1].append(k)
-        else:
-            kinds.append([k])
+    order = sorted(range(len(images)), key=spreads.__getitem__)
+    logs = np.log([spreads[k] for k in order])
+    # the split with the least variance within its parts
+    splits = [(logs[:k].var() * k + logs[k:].var() * (len(logs) - k), k) for k in range(1, len(logs))]
+    kinds = [order]
+    if splits:
+        at = min(splits)[1]
+        if logs[at:].mean() - logs[:at].mean() > np.log(_APART):
+            kinds = [order[:at], order[at:]]
     return {
         round(float(np.exp(np.mean([np.log(spreads[k]) for k in kind]))), 4): [images[k] for k in kind]
         for kind in kinds
