@@ -70,9 +70,9 @@ def run_demo(sample: str, output: Path | None) -> int:
         viewer.screenshot(str(output / "screenshot.png"), canvas_only=False, flash=False)
         for method in panel.comparison.results:
             path = output / f"mask_{method}.tif"
-            _wait(panel, lambda method=method, path=path: panel.export(method, path))
+            _wait(panel.saving, lambda method=method, path=path: panel.saving.save(method, path, overwrite=True))
             if not path.is_file():
-                raise RuntimeError(panel.status.text())
+                raise RuntimeError(panel.saving.status.text())
     finally:
         viewer.close()
     sys.stdout.write(f"Wrote screenshot.png and masks to {output.resolve()}\n")
@@ -90,7 +90,7 @@ def open_demo(sample: str) -> tuple[Any, SamplingPanel]:
     return viewer, panel
 
 
-def _wait(panel: SamplingPanel, start: Callable[[], bool]) -> None:
+def _wait(panel: Any, start: Callable[[], bool]) -> None:
     """Start a job of the panel and run the window's loop until it ended."""
     from qtpy.QtCore import QEventLoop
 

@@ -1,34 +1,36 @@
-"""The dock panel: choose image, model and budget, run, look, save."""
+"""The dock panel: choose image, model and budget; see where the points go and what that changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels
-from napari.utils.notifications import show_info
 from napari.viewer import Viewer
 from qtpy.compat import isalive
-from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from ..network.catalogue import list_models, load_config
-from .form import METHODS, PanelForm
-from .jobs import Job, Progress
-from .samples import METADATA
-from .texts import budget_text, fit_budget, legend, results_table
+from .cells import FOUND, PLACED, Cells
+from .chooser import TRUTH, Chooser
+from .classes import ClassTable
+from .curve import CurveSource, CurveView
+from .engine import Engine
+from .form import KEYS, scrolled
+from .jobs import Job
+from .layer_data import Content, scene_of
+from .live import Live, Part, Wanted, all_frames
+from .saving import SavePage
+from .sources import Source
+from .table import ScoreTable
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
-    from ..imaging import Pyramid
-    from ..network import DeformedSegmenter
-    from .layers import ComparisonLayers
 
 __all__ = ["SamplingPanel"]
 
 
-class SamplingPanel(PanelForm):
+class SamplingPanel(Chooser):
     """Uniform and learnt sampling of one image at one budget, side by side.
 
     Parameters
@@ -37,277 +39,295 @@ class SamplingPanel(PanelForm):
         The viewer that the panel is docked in.
     """
 
-    finished = Signal()  # a run or an export ended, in whatever way
+    finished = Signal()  # a run ended, in whatever way, and what it found is shown
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        self._cells: Cells | None = None
+        self._shown: Source | None = None  # whose results the cells show
         # napari hands plugins a proxy that wraps everything from modules called napari*, our own arrays included, and
         # breaks identity. Only public names are used on what is inside.
-        self._viewer = viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._layers: ComparisonLayers | None = None
-        super().__init__(self._images, self._truths, list(list_models()))
-        self._job: Job | None = None
-        self._steps: Iterator[None] = iter(())
+        super().__init__(getattr(napari_viewer, "__wrapped__", napari_viewer))
+        self.engine = Engine()
+        self.live = Live(self.engine, self)
         self.comparison: Comparison | None = None
-        self._pyramid: tuple[Image, Any, Pyramid] | None = None  # with the layer and the data it was made from
-        self._model: tuple[str, DeformedSegmenter] | None = None
+        self._job: Job | None = None
+        self._waiting = False
+        self.table, self.curve, self.classes = ScoreTable(), CurveView(self.viewer), ClassTable()
+        self.saving = SavePage(self._savable, self._record, self._part_in_view)
+        for title, page in (("Numbers", self._numbers()), ("Classes", self.classes), ("Save", self.saving)):
+            self.tabs.addTab(scrolled(page), title)
+        self._model_classes()
         self._connect()
-        self._refresh_layers()
-        for event in ("inserted", "removed", "reordered"):
-            getattr(viewer.layers.events, event).connect(self._refresh_layers)
+        self._enable()
+
+    def _numbers(self) -> QWidget:
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.table)
+        layout.addWidget(self.curve, 1)
+        return page
 
     def _connect(self) -> None:
-        self.image.changed.connect(self._image_changed)
-        self.model.changed.connect(self._model_changed)
-        self.rows.changed.connect(self._show_budget)
+        self.rechosen.connect(self._follow)
+        self.image_chosen.connect(self._enable)
+        self.model.changed.connect(lambda _: self._model_classes())
+        self.viewer.layers.events.removed.connect(self._layer_removed)
+        self.viewer.dims.events.current_step.connect(self._frame_moved)
         for kind, box in self.show_boxes.items():
             box.toggled.connect(lambda on, kind=kind: self._set_visible(kind, on))
         self.grid_box.toggled.connect(self._set_grid)
+        self.flip_button.clicked.connect(lambda: self.flip())
         self.run_button.clicked.connect(lambda: self.run())
         self.cancel_button.clicked.connect(lambda: self.cancel())
-        self.export_button.clicked.connect(lambda: self._ask_export())
-        self._model_changed()
-        self._enable()
+        self.frames_button.clicked.connect(lambda: self.run_all_frames())
+        self.classes.changed.connect(lambda _: self._classes_changed())
+        self.classes.visibility_changed.connect(lambda _: self._classes_changed())
+        self.curve.budget_chosen.connect(self.choose_budget)
+        self.live.arrived.connect(self._arrived)
+        self.live.progressed.connect(self._progress)
+        self.live.said.connect(self.say)
+        self.live.ended.connect(self._run_ended)
+        keys = {KEYS[kind]: box.toggle for kind, box in self.show_boxes.items()}
+        keys |= {KEYS["flip"]: self.flip, KEYS["grid"]: self.grid_box.toggle}
+        for key, act in keys.items():
+            self.viewer.bind_key(key, lambda _, act=act: act() if isalive(self) else None, overwrite=True)
 
-    def _images(self, _: Any = None) -> list[Image]:
-        return [v for v in self._viewer.layers if isinstance(v, Image) and not self._owns(v)]
+    def owns(self, layer: Any) -> bool:
+        """Whether a layer is one that the panel made."""
+        return self._cells is not None and self._cells.owns(layer)
 
-    def _truths(self, _: Any = None) -> list[Labels]:
-        return [v for v in self._viewer.layers if isinstance(v, Labels) and not self._owns(v)]
+    # ---- reacting to what is chosen
 
-    def _owns(self, layer: Any) -> bool:
-        return self._layers is not None and self._layers.owns(layer)
+    def _layer_removed(self, event: Any = None) -> None:
+        if isalive(self) and self._shown is not None and self._shown.layer not in self.viewer.layers:
+            name = self._shown.layer.name
+            self._shown = self.comparison = None
+            self.live.drop()
+            if self._cells is not None:
+                self._cells.clear()
+            self.say(f"{name} was closed; its results are dropped.")
+            self.saving.refresh()
+            self._enable()
 
-    # ---- reacting
-
-    def _refresh_layers(self, event: Any = None) -> None:
-        if not isalive(self):
-            return
-        self.image.reset_choices()
-        self.truth.reset_choices()
-        if self.image.value is None:
-            self.image.value = next((c for c in self.image.choices if c is not None), None)
-        self._enable()
-
-    def _image_changed(self, layer: Image | None = None) -> None:
-        layer = self.image.value
-        wanted = None if layer is None else layer.metadata.get(METADATA, {}).get("model")
-        if wanted in self.model.choices:
-            self.model.value = wanted
-        if layer is not None:
-            self._choose_truth(layer)
-            self._set_default_budget()
-        self._show_budget()
-        self._enable()
-
-    def _choose_truth(self, layer: Image) -> None:
-        """Ground truth that a sample brings along; a choice that does not fit the image is taken back."""
-        for truth in self._truths():
-            if truth.name == f"{layer.name} ground truth":
-                self.truth.value = truth
-        if self.truth.value is not None and _shape(self.truth.value) != _shape(layer):
-            self.truth.value = None
-
-    def _model_changed(self, name: str | None = None) -> None:
-        if self.model.value:
-            self.about_model.setText(load_config(self.model.value).description)
-        self._set_default_budget()
-        self._show_budget()
-        self._enable()
-
-    def _set_default_budget(self) -> None:
-        if self.model.value:
-            rows, columns = load_config(self.model.value).budget
-            aspect = self._aspect()
-            self.rows.value = min(max(round((rows * columns / aspect) ** 0.5 / 8) * 8, 16), 512)
-
-    def _shape(self) -> tuple[int, int] | None:
-        return None if self.image.value is None else _shape(self.image.value)
-
-    def _aspect(self) -> float:
-        shape = self._shape() or (1, 2)
-        return shape[1] / shape[0]
-
-    @property
-    def budget(self) -> tuple[int, int]:
-        """Rows and columns of sampling points."""
-        return fit_budget(int(self.rows.value), self._aspect())
-
-    def _show_budget(self, value: int | None = None) -> None:
-        self.budget_label.setText(budget_text(self.budget, self._shape()))
+    def _model_classes(self) -> None:
+        config = self.config
+        if config is not None:
+            self.classes.set_classes(config.classes)
 
     def _enable(self) -> None:
-        idle = self._job is None
-        self.run_button.setEnabled(idle and self.image.value is not None and bool(self.model.value))
-        self.cancel_button.setEnabled(not idle)
-        self.export_button.setEnabled(idle and self.comparison is not None)
+        running = self.live.running or self._job is not None
+        self.run_button.setEnabled(self.image.value is not None and bool(self.model.value) and bool(self.methods))
+        self.cancel_button.setEnabled(running)
+        self.frames_button.setEnabled(self._job is None)
+        self.steepness.setEnabled(not self.own_steepness.isChecked())
 
     def _set_visible(self, kind: str, visible: bool) -> None:
-        if self._layers is not None:
-            self._layers.set_visible(kind, visible)
+        if self._cells is not None:
+            self._cells.set_visible(kind, visible)
 
     def _set_grid(self, enabled: bool) -> None:
-        if self._layers is not None:
-            self._layers.side_by_side(enabled)
+        if self._cells is not None:
+            self._cells.side_by_side(enabled)
+
+    def flip(self) -> None:
+        """Bring the next cell to the front; the cells are no longer side by side then."""
+        if self._cells is not None and self._cells.names:
+            self.grid_box.setChecked(False)
+            self._cells.flip()
+            self.say(f"In front: {self._cells.front}.")
 
     # ---- running
 
     def run(self) -> bool:
-        """Segment the chosen image by both methods, in the background; returns whether that began."""
-        layer = self.image.value
-        if self._job is not None or layer is None:
+        """Segment the chosen image by all methods, in the background; returns whether that began."""
+        wanted = self.wanted()
+        if wanted is None:
             return False
-        if layer.ndim != 2:
-            self._say(f"{layer.name} has {layer.ndim} axes; choose an image with rows and columns only.")
-            return False
-        budget, name = self.budget, self.model.value
-        data, axes = layer.data, "YXS" if layer.rgb else "YX"
-        truth = self.truth.value
-        known = None if truth is None else (list(truth.data) if truth.multiscale else truth.data)
-        opened = None
-        if self._pyramid is not None and self._pyramid[0] is layer and self._pyramid[1] is data:
-            opened = self._pyramid[2]
-        loaded = self._model[1] if self._model and self._model[0] == name else None
-        levels = list(data) if layer.multiscale else data
-        layer_name, pixel_size = layer.name, layer.metadata.get(METADATA, {}).get("pixel_size")
-
-        def work(progress: Progress) -> tuple[DeformedSegmenter, Comparison]:
-            progress("loading the model", 0, 1)
-            from ..evaluation.comparison import compare
-            from ..imaging import Pyramid
-            from ..network import load_model
-
-            model = loaded or load_model(name)
-            pyramid = opened or Pyramid.from_array(
-                levels,
-                axes=axes,
-                name=layer_name,
-                pixel_size=pixel_size,
-                progress=lambda done, total: progress("pyramid", done, total),
-            )
-            return model, compare(pyramid, model, budget, METHODS, truth=known, progress=progress)
-
-        def show(outcome: tuple[DeformedSegmenter, Comparison]) -> Iterator[None]:
-            self._model = (name, outcome[0])
-            self._pyramid = (layer, data, outcome[1].pyramid)
-            return self._show(layer, outcome[1])
-
-        self._start(work, show, "Cancelled; the earlier result is unchanged.")
+        self._begin(wanted)
+        self.live.start(wanted)
+        self._enable()
         return True
+
+    def _follow(self) -> None:
+        """Something was changed: points follow at once and, live, segmentations as well."""
+        self._enable()
+        if self.source is None or self._shown is None or self.source.layer is not self._shown.layer:
+            return
+        wanted = self.wanted()
+        if wanted is not None:
+            self._begin(wanted)
+            self.live.follow(wanted, segment=self.live_box.isChecked())
+            self._enable()
+
+    def _frame_moved(self, event: Any = None) -> None:
+        # Sliders move as well when a layer goes.
+        if (
+            isalive(self)
+            and self.frame_count > 1
+            and self.source is not None
+            and self.source.layer in self.viewer.layers
+        ):
+            self._follow()
 
     def cancel(self) -> None:
         """Stop what is running; what was there before stays."""
+        self.cancel_button.setEnabled(False)
         if self._job is not None:
-            self.cancel_button.setEnabled(False)
-            self.status.setText("Cancelling...")
             self._job.cancel()
+        else:
+            self.live.cancel()
 
-    def _show(self, layer: Image, comparison: Comparison) -> Iterator[None]:
-        if layer not in self._viewer.layers:
-            self._say(f"{layer.name} was closed during the run; its result is dropped.")
-            return
-        if self._layers is None:
-            from .layers import ComparisonLayers
+    def _begin(self, wanted: Wanted) -> None:
+        """Cells for what is wanted; what was found for another frame or image goes."""
+        cells = self._cells or self._make_cells()
+        with_truth = self.cell_boxes[TRUTH].isChecked() and wanted.truth is not None
+        before = self.live.wanted
+        cells.set_cells([*wanted.request.methods, *([TRUTH] if with_truth else [])])
+        if before is None or before.request.frame.key != wanted.request.frame.key:
+            for name in cells.names:
+                cells.set_content(name, Content())
+        if with_truth:
+            cells.set_content(TRUTH, Content(labels=list(wanted.truth)))
+        self._shown = self.source
+        self._waiting = True
 
-            self._layers = ComparisonLayers(self._viewer)
-            self.destroyed.connect(self._layers.disconnect)
-        first = not self._layers.shown
-        visible = {kind: box.isChecked() for kind, box in self.show_boxes.items()}
-        yield from self._layers.show(layer, comparison, visible)
-        if not self._layers.shown or layer not in self._viewer.layers:
-            self._say("Layers were closed while the result was shown. Run again to see it.")
+    def _make_cells(self) -> Cells:
+        self._cells = cells = Cells(self.viewer, self)
+        cells.settled.connect(self._settled)
+        self.destroyed.connect(cells.disconnect_viewer)
+        for kind, box in self.show_boxes.items():
+            cells.set_visible(kind, box.isChecked())
+        cells.side_by_side(self.grid_box.isChecked())
+        return cells
+
+    def _arrived(self, part: Part) -> None:
+        cells = self._cells
+        if cells is None or self._shown is None:
             return
+        if part.kind == "pyramid":
+            self._show_scene(part.value)
+        elif part.kind == "overlay":
+            cells.content(part.method).overlay = part.value
+            cells.changed([part.method], PLACED)
+            if part.method == "learnt":
+                self.steepness_label.setText(f"f = {part.value.placement.fraction:.2g}")
+        elif part.kind == "result":
+            self.estimator.observe(part.value)
+            cells.content(part.method).result = part.value
+            cells.changed([part.method], FOUND)
+            self._set_references()
+        else:
+            self._compared(part.value)
+
+    def _show_scene(self, pyramid: Any) -> None:
+        assert self._cells is not None and self._shown is not None
+        self._cells.set_scene(
+            scene_of(self._shown.layer, pyramid, self.classes.classes, self.classes.hidden),
+            besides=[self._shown.layer, self.truth.value],
+        )
+
+    def _set_references(self) -> None:
+        """Each method's difference is to uniform, uniform's to the method beside it."""
+        assert self._cells is not None
+        contents = {name: self._cells.content(name) for name in self._cells.names if name != TRUTH}
+        first = "uniform" if "uniform" in contents else next(iter(contents), "")
+        other = next((name for name in contents if name != first), "")
+        for name, content in contents.items():
+            against = contents.get(other if name == first else first)
+            content.reference = None if against is None or against.result is None else against.result.levels()
+        self._cells.changed(contents, ["difference"])
+
+    def _compared(self, comparison: Comparison) -> None:
+        assert self._shown is not None
         self.comparison = comparison
-        if first:
-            self._layers.side_by_side(self.grid_box.isChecked())
-        classes = comparison.results["learnt"].classes
-        self.results.setText(results_table(comparison) + legend(classes))
-        self.verdict.setText(f"<b>{comparison.sentence()}</b>")
-        rows, columns = comparison.results["learnt"].budget
-        self._say(f"{layer.name} at {rows} x {columns}:")
+        self._show_numbers()
+        self.say(f"{self._shown.layer.name} at {self.budget[0]} x {self.budget[1]}.")
+        self.show_budget()
+        self.saving.refresh()
+        assert self.live.wanted is not None
+        request, truth, engine = self.live.wanted.request, self.live.wanted.truth, self.engine
+        self.curve.set_source(
+            lambda progress: CurveSource(
+                engine.pyramid(request.frame, progress), engine.model(request, progress), request.methods, truth
+            )
+        )
 
-    # ---- exporting
+    def _show_numbers(self) -> None:
+        assert self.comparison is not None
+        self.table.show_comparison(self.comparison, self.classes.classes)
+        self.verdict.setText(f"<b>{self.comparison.sentence()}</b>")
 
-    def _ask_export(self) -> None:
-        if self.comparison is None:
-            return
-        method = self.export_method.value
-        suggested = f"{self.comparison.pyramid.name}_{method}.tif"
-        name, _ = QFileDialog.getSaveFileName(self, "Save the full-resolution mask", suggested, "TIFF (*.tif *.tiff)")
-        if name:
-            path = Path(name)
-            self.export(method, path if path.suffix else path.with_suffix(".tif"))
+    def _classes_changed(self) -> None:
+        if self.comparison is not None and self._cells is not None:
+            self._show_numbers()
+            self._show_scene(self.comparison.pyramid)
 
-    def export(self, method: str, path: Path) -> bool:
-        """Write the mask of a method, in the background; returns whether that began."""
-        if self._job is not None or self.comparison is None:
+    # ---- frames
+
+    def run_all_frames(self) -> bool:
+        """Segment every frame of a stack and keep the results; returns whether that began."""
+        request, source = self.request(), self.source
+        if request is None or source is None or self._job is not None:
             return False
-        result = self.comparison.results[method]
-
-        def work(progress: Progress) -> None:
-            result.save(path, progress=lambda done, total: progress("writing tiles", done, total))
-
-        def done(_: None) -> Iterator[None]:
-            self._say(f"Saved {path}.")
-            show_info(f"Saved {path}.")
-            return iter(())
-
-        self._start(work, done, "Cancelled; no mask was written.")
-        return True
-
-    # ---- jobs
-
-    def _start(self, work: Callable[[Progress], Any], done: Callable[[Any], Iterator[None]], cancelled: str) -> None:
-        """Run work in a thread; then what `done` makes of its result, step by step between turns of the window."""
-        self._job = job = Job(work, self)
+        frames = [source.frame(step) for step in product(*map(range, source.frames))]
+        self._job = job = Job(all_frames(self.engine, [replace(request, frame=frame) for frame in frames]), self)
         job.progressed.connect(self._progress)
-        job.succeeded.connect(lambda value: self._continue(done(value)))
-        job.failed.connect(self._fail)
-        job.cancelled.connect(lambda: self._fail(cancelled))
+        job.succeeded.connect(lambda count: self.say(f"All {count} frames are computed: move the slider."))
+        job.failed.connect(self.say)
+        job.cancelled.connect(lambda: self.say("Cancelled; the frames that were computed are kept."))
+        job.ended.connect(self._job_ended)
         self._enable()
         job.start()
+        return True
 
-    def _continue(self, steps: Iterator[None]) -> None:
-        self.cancel_button.setEnabled(False)
-        try:
-            next(steps)
-        except StopIteration:
-            self._ended()
-        except Exception:
-            self._fail("The result could not be shown.")
-            raise
-        else:
-            self._steps = steps
-            QTimer.singleShot(0, self._next_step)
-
-    def _next_step(self) -> None:
-        self._continue(self._steps)
-
-    def _fail(self, sentence: str) -> None:
-        self._say(sentence)
-        self._ended()
-
-    def _progress(self, stage: str, done: int, total: int) -> None:
-        if self._job is not None and self.cancel_button.isEnabled():
-            self.status.setText(stage)
-            self.progress.setRange(0, total)
-            self.progress.setValue(done)
-
-    def _ended(self) -> None:
+    def _job_ended(self) -> None:
         if self._job is not None:
             self._job.deleteLater()
         self._job = None
+        self._idle()
+        self.finished.emit()
+
+    # ---- saving
+
+    def _savable(self) -> dict[str, Any]:
+        if self.comparison is None:
+            return {}
+        return {m: replace(r, classes=self.classes.classes) for m, r in self.comparison.results.items()}
+
+    def _record(self, method: str) -> dict[str, Any] | None:
+        """Called in a thread."""
+        comparison, wanted = self.comparison, self.live.wanted
+        if comparison is None or wanted is None:
+            return None
+        from ..masks import make_record
+
+        miou = comparison.scores[method].miou
+        scores = None if miou is None else {"mean IoU": miou}
+        return make_record(comparison.results[method], comparison.pyramid, self.engine.model(wanted.request), scores)
+
+    def _part_in_view(self) -> tuple[int, int, int, int] | None:
+        return None if self._cells is None else self._cells.part_in_view()
+
+    # ---- the end of a run
+
+    def _run_ended(self, complete: bool) -> None:
+        if self._cells is None or not self._cells.busy:
+            self._settled()
+
+    def _settled(self) -> None:
+        if self._waiting and not self.live.running:
+            self._waiting = False
+            self._idle()
+            self.finished.emit()
+
+    def _progress(self, stage: str, done: int, total: int) -> None:
+        if self.cancel_button.isEnabled():
+            self.say(stage)
+            self.progress.setRange(0, total)
+            self.progress.setValue(done)
+
+    def _idle(self) -> None:
         self.progress.setRange(0, 1)
         self.progress.reset()
         self._enable()
-        self.finished.emit()
-
-    def _say(self, sentence: str) -> None:
-        self.status.setText(sentence)
-
-
-def _shape(layer: Image | Labels) -> tuple[int, int]:
-    """Rows and columns of a layer's full resolution."""
-    shape = (layer.data[0] if layer.multiscale else layer.data).shape
-    if getattr(layer, "rgb", False):
-        shape = shape[:-1]
-    return int(shape[-2]), int(shape[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from qtpy.compat import isalive
 
 from napari_deformdown.plugin.panel import SamplingPanel
 from napari_deformdown.samples import blue_marble
@@ -29,9 +30,9 @@ def docked(make_napari_viewer, earth_piece, qtbot):
     panel.model.value = "earth"
     panel.rows.value = 32
     yield viewer, panel
-    if panel._job is not None:
-        with qtbot.waitSignal(panel.finished, timeout=60_000):
-            panel.cancel()
+    if isalive(panel):
+        panel.cancel()
+        qtbot.waitUntil(lambda: not panel.live.running and panel._job is None, timeout=60_000)
 
 
 @pytest.fixture

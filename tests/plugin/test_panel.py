@@ -7,9 +7,11 @@ import pytest
 import tifffile
 from qtpy.QtCore import Qt
 
-from napari_deformdown.plugin.layers import KINDS
+from napari_deformdown.plugin.form import KEYS, SHOWN
+from napari_deformdown.plugin.layer_data import KINDS
 
 METHODS = ("uniform", "learnt")
+FIRST = ("image", *SHOWN)
 
 
 def cell_of(viewer, layer):
@@ -21,13 +23,14 @@ def test_run_shows_both_methods_side_by_side(docked, run):
     own = list(viewer.layers)
     run(panel)
     assert panel.comparison is not None, panel.status.text()
-    assert len(viewer.layers) == len(own) + len(METHODS) * len(KINDS)
+    assert len(viewer.layers) == len(own) + len(METHODS) * len(FIRST)
     assert list(viewer.layers)[: len(own)] == own
     assert viewer.canvas.grid.enabled
     cells = {m: {cell_of(viewer, viewer.layers[n]) for n in (m, f"{m}: density", f"{m}: points")} for m in METHODS}
     assert len(cells["uniform"]) == len(cells["learnt"]) == 1
     assert cells["uniform"] != cells["learnt"]
-    assert {cell_of(viewer, layer) for layer in own} == {max(c for v in viewer.layers for c in [cell_of(viewer, v)])}
+    # image and ground truth need no cell of their own
+    assert int(np.prod(viewer.canvas.grid.shape)) == len(METHODS)
 
 
 def test_layers_lie_over_the_image_in_the_world(docked, run):
@@ -69,18 +72,21 @@ def test_second_run_updates_the_same_layers(docked, run):
 def test_scores_are_shown_against_ground_truth(docked, run):
     _, panel = docked
     run(panel)
-    assert "IoU land" in panel.results.text()
+    titles = [panel.table.table.verticalHeaderItem(i).text() for i in range(panel.table.table.rowCount())]
+    assert any("IoU land" in title for title in titles)
     assert "points of mean IoU" in panel.verdict.text()
     panel.truth.value = None
     run(panel)
-    assert "IoU" not in panel.results.text()
+    titles = [panel.table.table.verticalHeaderItem(i).text() for i in range(panel.table.table.rowCount())]
+    assert titles and not any("IoU" in title for title in titles)
     assert "agree on" in panel.verdict.text()
 
 
 def test_check_boxes_hide_and_show_in_every_cell(docked, run, qtbot):
     viewer, panel = docked
     run(panel)
-    for kind, box in panel.show_boxes.items():
+    for kind in SHOWN:
+        box = panel.show_boxes[kind]
         box.click()
         assert not any(viewer.layers[f"{m}: {kind}"].visible for m in METHODS)
         box.click()
@@ -92,7 +98,7 @@ def test_check_boxes_hide_and_show_in_every_cell(docked, run, qtbot):
 def test_a_layer_that_the_user_adds_leaves_the_cells_as_they_are(docked, run):
     viewer, panel = docked
     run(panel)
-    cells = {v.name: cell_of(viewer, v) for v in viewer.layers}
+    cells = {v.name: cell_of(viewer, v) for v in viewer.layers if panel.owns(v)}
     added = viewer.add_points(np.zeros((3, 2)), name="mine")
     assert {n: cell_of(viewer, viewer.layers[n]) for n in cells} == cells
     assert cell_of(viewer, added) not in {cells[m] for m in METHODS}
@@ -105,7 +111,7 @@ def test_a_deleted_result_layer_comes_back_with_the_next_run(docked, run, qtbot)
     qtbot.wait(50)
     run(panel)
     assert {f"{m}: density" for m in METHODS} <= {v.name for v in viewer.layers}
-    assert len(viewer.layers) == 2 + len(METHODS) * len(KINDS)
+    assert len(viewer.layers) == 2 + len(METHODS) * len(FIRST)
 
 
 def test_gray_image_after_a_colour_one_gives_a_sentence_and_keeps_the_result(docked, run):
@@ -114,7 +120,7 @@ def test_gray_image_after_a_colour_one_gives_a_sentence_and_keeps_the_result(doc
     before = panel.comparison
     gray = viewer.add_image(np.zeros((100, 200), np.uint8), name="gray")
     panel.image.value = gray
-    run(panel)
+    panel.run_button.click()
     assert "1 channel" in panel.status.text()
     assert panel.comparison is before
 
@@ -126,11 +132,174 @@ def test_ground_truth_of_another_size_gives_a_sentence(docked, run):
     assert "10 x 20" in panel.status.text()
 
 
-def test_stack_gives_a_sentence(docked):
+def test_a_budget_follows_either_slider_at_the_aspect_of_the_image(docked):
+    _, panel = docked
+    panel.rows.value = 64
+    assert panel.budget == (64, 128)
+    panel.columns.value = 200
+    assert panel.budget == (100, 200)
+
+
+def test_live_the_cells_follow_budget_and_steepness_without_a_click(docked, run, qtbot):
     viewer, panel = docked
-    panel.image.value = viewer.add_image(np.zeros((3, 50, 60), np.uint8), name="stack")
-    assert panel.run() is False
-    assert "stack has 3 axes" in panel.status.text()
+    run(panel)
+    with qtbot.waitSignal(panel.finished, timeout=60_000):
+        panel.rows.value = 48
+    assert panel.comparison.results["learnt"].budget == (48, 96)
+    steep = float(viewer.layers["learnt: density"].data.max())
+    panel.own_steepness.setChecked(False)
+    with qtbot.waitSignal(panel.finished, timeout=60_000):
+        panel.steepness.setValue(0)
+    assert panel.comparison.results["learnt"].record["uniform_fraction"] == 1
+    assert float(viewer.layers["learnt: density"].data.max()) == 1 < steep
+    assert "samples uniformly" in panel.verdict.text()
+
+
+def test_without_live_only_the_points_follow(docked, run, qtbot):
+    viewer, panel = docked
+    run(panel)
+    before = panel.comparison
+    panel.live_box.click()
+    panel.rows.value = 16
+    qtbot.waitUntil(lambda: len(viewer.layers["learnt: points"].data) == 16 * 32, timeout=30_000)
+    qtbot.wait(400)
+    assert panel.comparison is before
+
+
+def test_of_many_budgets_in_a_row_the_last_one_is_shown(docked, run, qtbot):
+    viewer, panel = docked
+    run(panel)
+    shown = []
+    panel.live.arrived.connect(lambda part: shown.append((part.kind, part.wanted.request.budget)))
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        for rows in [*range(16, 64), 40]:
+            panel.rows.value = rows
+            qtbot.wait(5)
+    assert panel.comparison.results["learnt"].budget == (40, 80)
+    assert [budget for kind, budget in shown if kind == "comparison"] == [(40, 80)]
+    assert len(viewer.layers["uniform: points"].data) == 40 * 80
+    # a budget that was left is at once there again
+    known = panel.comparison.results["learnt"]
+    for rows in (24, 40):
+        with qtbot.waitSignal(panel.finished, timeout=60_000):
+            panel.rows.value = rows
+    assert panel.comparison.results["learnt"] is known
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k not in FIRST])
+def test_further_layers_are_made_when_they_are_first_wanted(docked, run, qtbot, kind):
+    viewer, panel = docked
+    run(panel)
+    before = [v.name for v in viewer.layers]
+    cells = {m: cell_of(viewer, viewer.layers[m]) for m in METHODS}
+    panel.show_boxes[kind].click()
+    qtbot.waitUntil(lambda: not panel._cells.busy, timeout=30_000)
+    made = [v for v in viewer.layers if v.name not in before]
+    assert len(made) == len(METHODS) and all(v.visible for v in made)
+    for method in METHODS:
+        layer = panel._cells.layer(method, kind)
+        assert cell_of(viewer, layer) == cells[method] == cell_of(viewer, viewer.layers[method])
+    panel.show_boxes[kind].click()
+    assert not any(v.visible for v in made) and all(v in viewer.layers for v in made)
+
+
+def test_the_difference_is_where_the_methods_disagree(docked, run, qtbot):
+    viewer, panel = docked
+    run(panel)
+    panel.show_boxes["difference"].click()
+    qtbot.waitUntil(lambda: not panel._cells.busy, timeout=30_000)
+    uniform, learnt = (panel.comparison.results[m].labels() for m in METHODS)
+    for method in METHODS:
+        np.testing.assert_array_equal(np.asarray(viewer.layers[f"{method}: difference"].data[0]), uniform != learnt)
+
+
+def test_cells_come_and_go_with_their_boxes(docked, run, qtbot):
+    viewer, panel = docked
+    run(panel)
+    for box in ("edge", "ground truth"):
+        with qtbot.waitSignal(panel.finished, timeout=60_000):
+            panel.cell_boxes[box].click()
+    assert panel._cells.names == ("uniform", "learnt", "edge", "ground truth")
+    assert len({cell_of(viewer, viewer.layers[name]) for name in panel._cells.names}) == 4
+    np.testing.assert_array_equal(
+        np.asarray(viewer.layers["ground truth: segmentation"].data[0]), panel.truth.value.data
+    )
+    with qtbot.waitSignal(panel.finished, timeout=60_000):
+        panel.cell_boxes["edge"].click()
+    assert "edge" not in viewer.layers and panel._cells.names == ("uniform", "learnt", "ground truth")
+    assert len(viewer.layers) == 2 + 3 * len(FIRST)
+
+
+def test_flipping_shows_one_cell_at_a_time(docked, run, qtbot):
+    viewer, panel = docked
+    run(panel)
+    seen = []
+    for _ in range(4):
+        panel.flip_button.click()
+        qtbot.wait(50)
+        seen.append([m for m in METHODS if viewer.layers[m].visible])
+        assert [m for m in METHODS if viewer.layers[f"{m}: points"].visible] == seen[-1]
+    assert seen[0] != seen[1] and seen == seen[:2] * 2 and all(len(s) == 1 for s in seen)
+    assert not viewer.canvas.grid.enabled
+    panel.grid_box.click()
+    assert viewer.canvas.grid.enabled and all(viewer.layers[m].visible for m in METHODS)
+
+
+def test_a_stack_is_followed_frame_by_frame_and_frames_are_kept(docked, qtbot, run, earth_piece):
+    viewer, panel = docked
+    frames = np.stack([np.roll(earth_piece[0], shift, 1) for shift in (0, 200, 400)])
+    panel.image.value = viewer.add_image(frames, name="flight", rgb=True)
+    panel.truth.value = None
+    viewer.dims.set_current_step(0, 0)
+    run(panel)
+    found = [panel.comparison.results["learnt"]]
+    for frame in (1, 2, 0):
+        with qtbot.waitSignal(panel.finished, timeout=60_000):
+            viewer.dims.set_current_step(0, frame)
+        found.append(panel.comparison.results["learnt"])
+    assert found[3] is found[0] and found[1] is not found[0]
+    assert not np.array_equal(found[1].labels(), found[0].labels())
+    np.testing.assert_array_equal(np.asarray(viewer.layers["learnt: segmentation"].data[0]), found[0].labels())
+
+
+def test_all_frames_are_computed_and_kept(docked, qtbot, run, earth_piece):
+    viewer, panel = docked
+    frames = np.stack([np.roll(earth_piece[0], shift, 1) for shift in (0, 200, 400)])
+    panel.image.value = viewer.add_image(frames, name="flight", rgb=True)
+    panel.truth.value = None
+    assert panel.frames_button.isVisibleTo(panel)
+    run(panel)
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        panel.frames_button.click()
+    assert panel.status.text().startswith("All 3 frames")
+    request = panel.request()
+    for frame in range(3):
+        viewer.dims.set_current_step(0, frame)
+        assert panel.engine.is_known(panel.request())
+    assert request is not None
+
+
+def test_names_and_colours_of_classes_are_the_persons(docked, run):
+    viewer, panel = docked
+    run(panel)
+    assert panel.classes.set_name(1, "solid ground") and panel.classes.set_color(1, "#00ff00")
+    titles = [panel.table.table.verticalHeaderItem(i).text() for i in range(panel.table.table.rowCount())]
+    assert any("solid ground" in title for title in titles)
+    assert panel._savable()["learnt"].classes[1].name == "solid ground"
+
+
+def test_keys_toggle_the_layers(docked, run, qtbot):
+    viewer, panel = docked
+    run(panel)
+    viewer.window._qt_window.activateWindow()
+    canvas = viewer.window._qt_viewer.canvas.native
+    canvas.setFocus()
+    for kind in SHOWN:
+        before = panel.show_boxes[kind].isChecked()
+        number = KEYS[kind].removeprefix("Alt-")
+        qtbot.keyClick(canvas, getattr(Qt.Key, f"Key_{number}"), Qt.KeyboardModifier.AltModifier)
+        qtbot.waitUntil(lambda kind=kind, before=before: panel.show_boxes[kind].isChecked() != before, timeout=5_000)
+        assert viewer.layers[f"learnt: {kind}"].visible is not before
 
 
 def test_budget_text_follows_the_slider(docked):
@@ -162,22 +331,24 @@ def test_image_closed_during_a_run_drops_its_result(docked, qtbot, slow_levels):
     slow = viewer.add_image(slow_levels, name="slow", rgb=True, multiscale=True)
     panel.image.value = slow
     panel.truth.value = None
-    with qtbot.waitSignal(panel.finished, timeout=60_000):
-        assert panel.run()
-        viewer.layers.remove(slow)
-    assert "closed during the run" in panel.status.text()
-    assert len(viewer.layers) == 2
+    assert panel.run()
+    qtbot.waitUntil(lambda: sum(v.reads for v in slow_levels) > 0, timeout=30_000)
+    viewer.layers.remove(slow)
+    assert "slow was closed" in panel.status.text()
+    qtbot.waitUntil(lambda: not panel.live.running, timeout=60_000)
+    qtbot.wait(100)
+    assert len(viewer.layers) == 2 and panel.comparison is None
 
 
 def test_export_is_the_result_pixel_by_pixel(docked, run, qtbot, tmp_path):
     _, panel = docked
     run(panel)
     path = tmp_path / "mask.tif"
-    with qtbot.waitSignal(panel.finished, timeout=60_000):
-        assert panel.export("learnt", path)
+    with qtbot.waitSignal(panel.saving.finished, timeout=60_000):
+        assert panel.saving.save("learnt", path)
     result = panel.comparison.results["learnt"]
     assert np.array_equal(tifffile.imread(path), result.labels())
-    assert str(path) in panel.status.text()
+    assert str(path) in panel.saving.status.text()
 
 
 def test_cancelled_export_leaves_the_older_file(docked, run, qtbot, tmp_path, monkeypatch):
@@ -189,15 +360,15 @@ def test_cancelled_export_leaves_the_older_file(docked, run, qtbot, tmp_path, mo
     labels = type(result).labels
 
     def labels_then_cancel(self, *arguments):
-        panel._job._stop.set()
+        panel.saving._job._stop.set()
         return labels(self, *arguments)
 
     monkeypatch.setattr(type(result), "labels", labels_then_cancel)
-    with qtbot.waitSignal(panel.finished, timeout=60_000):
-        panel.export("learnt", path)
+    with qtbot.waitSignal(panel.saving.finished, timeout=60_000):
+        panel.saving.save("learnt", path, overwrite=True)
     assert path.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [path]
-    assert "no mask was written" in panel.status.text()
+    assert "no mask was written" in panel.saving.status.text()
 
 
 def test_closing_the_panel_in_mid_run_stops_the_work(docked, qtbot, slow_levels):
@@ -207,9 +378,8 @@ def test_closing_the_panel_in_mid_run_stops_the_work(docked, qtbot, slow_levels)
         level.seconds = 0.2
     assert panel.run()
     qtbot.waitUntil(lambda: sum(v.reads for v in slow_levels) > 0, timeout=30_000)
-    stop = panel._job._stop
+    stop = panel.live._results._job._stop
     viewer.window.remove_dock_widget(panel)
-    panel._job = None
     panel.deleteLater()
     qtbot.waitUntil(stop.is_set, timeout=5_000)
     reads = -1
@@ -251,17 +421,21 @@ def test_layers_lie_over_an_image_that_is_turned_and_sheared(docked, run, earth_
 
 
 @pytest.mark.parametrize("close", ["all", "one"])
-def test_layers_closed_while_they_are_being_made_end_the_showing(docked, run, qtbot, earth_piece, close):
+def test_layers_closed_while_they_are_being_made(docked, run, qtbot, earth_piece, close):
     """Going on after everything was cleared died of a segmentation fault in the next drawing."""
     viewer, panel = docked
-    with qtbot.waitSignal(panel.finished, timeout=60_000):
-        qtbot.mouseClick(panel.run_button, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: len(viewer.layers) in (5, 6, 7), timeout=30_000)
-        viewer.layers.clear() if close == "all" else viewer.layers.remove("learnt")
-    assert "Run again" in panel.status.text()
-    assert panel.comparison is None
-    qtbot.wait(200)
+    qtbot.mouseClick(panel.run_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(viewer.layers) in (5, 6, 7), timeout=30_000)
     if close == "all":
+        viewer.layers.clear()
+        assert "closed" in panel.status.text()
+        qtbot.waitUntil(lambda: not panel.live.running, timeout=60_000)
+        qtbot.wait(200)
+        assert len(viewer.layers) == 0 and panel.comparison is None
         viewer.add_image(earth_piece[0], name="again")
+    else:
+        viewer.layers.remove("learnt")
+    qtbot.wait(200)
     run(panel)
     assert panel.comparison is not None, panel.status.text()
+    assert all(f"{m}: points" in viewer.layers for m in METHODS)

@@ -1,0 +1,402 @@
+"""The comparison's layers: made when they are first wanted, updated in place, side by side in napari's own grid.
+
+Layer order is napari's grid: with a negative stride cells are filled from the top of the list, so the topmost group is
+the left cell, the next one its neighbour, and what the user has open comes after them and is never moved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Points, Vectors
+from napari.viewer import Viewer
+from numpy.typing import NDArray
+from qtpy.compat import isalive
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QApplication
+
+from .detail import MOST_POINTS, points_in_view
+from .layer_data import KINDS, TITLES, Content, Scene, layer_options
+
+__all__ = ["Cells"]
+
+_MAKERS = {"segmentation": Labels, "difference": Labels, "lines": Vectors, "points": Points}
+# Layers that show what is known as soon as points are placed, and those that wait for the network.
+PLACED = ("density", "lines", "points")
+FOUND = ("sampled", "segmentation", "confidence", "difference")
+# Milliseconds that the view must rest before points are thinned anew.
+_REST = 80
+
+Key = tuple[str, str]
+
+
+class Cells(QObject):
+    """One cell for each method, and the layers in it.
+
+    Work is done a layer at a time between turns of the window, for making a layer takes napari a tenth of a second.
+    What is not shown is not brought up to date before somebody shows it.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where the layers go.
+    parent : QObject
+        Owner.
+    """
+
+    settled = Signal()  # everything that is shown is up to date
+
+    def __init__(self, viewer: Viewer, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layers: dict[Key, Layer] = {}
+        self._stale: dict[Key, None] = {}
+        self._contents: dict[str, Content] = {}
+        self._scene: Scene | None = None
+        self._kind_of_image: tuple[Any, ...] = ()
+        self._kinds: set[str] = {"image"}
+        self._visible: set[str] = {"image"}
+        self._besides: list[Layer] = []
+        self._grid, self._front, self._busy, self._ordering = True, "", False, False
+        self._fit = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._step)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST)
+        self._rest.timeout.connect(self._thin_points)
+        viewer.layers.events.inserted.connect(self._inserted)
+        viewer.layers.events.removed.connect(self._removed)
+        viewer.scene.camera.events.connect(self._view_moved)
+
+    def disconnect_viewer(self) -> None:
+        """Stop watching the viewer; the layers stay as ordinary layers."""
+        self._timer.stop()
+        self._rest.stop()
+        self._viewer.layers.events.inserted.disconnect(self._inserted)
+        self._viewer.layers.events.removed.disconnect(self._removed)
+        self._viewer.scene.camera.events.disconnect(self._view_moved)
+
+    # ---- what is asked of it
+
+    def owns(self, layer: Layer | None) -> bool:
+        """Whether a layer is one of these."""
+        return any(layer is mine for mine in self._layers.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Cells from left to right."""
+        return tuple(self._contents)
+
+    @property
+    def front(self) -> str:
+        """The cell that is shown where they are not side by side."""
+        return self._front
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that is shown waits to be brought up to date."""
+        return self._timer.isActive() or self._busy
+
+    def layer(self, cell: str, kind: str) -> Layer | None:
+        """The layer of a kind in a cell, if it has been made."""
+        return self._layers.get((cell, kind))
+
+    def content(self, cell: str) -> Content:
+        """What a cell shows; change it and say so by `changed`."""
+        return self._contents[cell]
+
+    def set_scene(self, scene: Scene, besides: Iterable[Layer | None] = ()) -> None:
+        """The image that everything lies over, and layers of the user's that need no cell: every cell shows them."""
+        before, self._scene = self._scene, scene
+        self._besides = [layer for layer in besides if layer is not None]
+        image = (scene.options["rgb"], scene.options["multiscale"], len(scene.options["scale"]))
+        if image != self._kind_of_image:
+            self._remove()
+            self._kind_of_image = image
+        kinds = set(KINDS)
+        if before is not None and before.image is scene.image:
+            kinds -= {"image"}
+        self.changed(self.names, kinds)
+
+    def part_in_view(self) -> tuple[int, int, int, int] | None:
+        """The pixels that are looked at, y0, y1, x0, x1 at full resolution; None before anything is shown."""
+        image = self._layers.get((self._front or next(iter(self.names), ""), "image"))
+        view = None if image is None else self._view(image)
+        if view is None or self._scene is None:
+            return None
+        (y0, x0), (y1, x1) = np.clip(view, 0, self._scene.shape)
+        return math.floor(y0), math.ceil(y1), math.floor(x0), math.ceil(x1)
+
+    def set_cells(self, names: Iterable[str]) -> None:
+        """Which cells there are, left to right; those that stay keep what they show."""
+        names = tuple(names)
+        if names == self.names:
+            return
+        gone = set(self._contents) - set(names)
+        self._contents = {name: self._contents.get(name, Content()) for name in names}
+        if self._front not in names:
+            self._front = names[-1] if names else ""
+        if gone:
+            # A cell in the midst cannot go alone: what remains would be in the wrong one for a moment.
+            self._remove()
+        self.changed(names)
+
+    def set_content(self, cell: str, content: Content) -> None:
+        """Have a cell show something else altogether."""
+        if content != self._contents[cell]:
+            self._contents[cell] = content
+            self.changed([cell])
+
+    def clear(self) -> None:
+        """Let go of image and results; the layers are removed."""
+        self._timer.stop()
+        self._scene, self._contents, self._kind_of_image = None, {}, ()
+        self._stale.clear()
+        self._remove()
+
+    def changed(self, cells: Iterable[str], kinds: Iterable[str] = KINDS) -> None:
+        """Bring layers up to date, those that are shown at once."""
+        self._stale.update(dict.fromkeys((c, k) for k in KINDS if k in set(kinds) for c in cells))
+        self._schedule()
+
+    def set_visible(self, kind: str, visible: bool) -> None:
+        """Show or hide one of `KINDS` in every cell."""
+        (self._visible.add if visible else self._visible.discard)(kind)
+        if visible and kind not in self._kinds:
+            self._kinds.add(kind)
+            self.changed(self.names, [kind])
+        self._apply_visible()
+        self._schedule()
+
+    def side_by_side(self, enabled: bool) -> None:
+        """All cells beside each other, or one in front that `flip` changes."""
+        self._grid = enabled
+        self._fit = True
+        self._arrange()
+
+    def flip(self, cell: str | None = None) -> None:
+        """Bring the next cell, or a certain one, to the front."""
+        names = self.names
+        if names:
+            at = names.index(self._front) if self._front in names else -1
+            self._front = cell or names[(at + 1) % len(names)]
+            self._apply_visible()
+            self._schedule()
+
+    # ---- bringing up to date, a layer at a time
+
+    def _schedule(self) -> None:
+        if self._scene is not None and not self._timer.isActive() and not self._busy:
+            self._timer.start(0)
+
+    def _wanted(self) -> list[Key]:
+        """Layers that there should be, from the bottom up: the rightmost cell's group comes first."""
+        return [(cell, kind) for cell in reversed(self.names) for kind in KINDS if kind in self._kinds]
+
+    def _step(self) -> None:
+        if not isalive(self) or self._scene is None:
+            return
+        self._busy = True
+        try:
+            missing = [key for key in self._wanted() if key not in self._layers]
+            if missing:
+                self._make(missing[0])
+                if len(missing) == 1:
+                    self._arrange()
+                more = True
+            else:
+                shown = [key for key in self._stale if key in self._layers and self._shows(key)]
+                if shown:
+                    self._update(shown[0])
+                more = len(shown) > 1
+        finally:
+            self._busy = False
+        if more:
+            self._timer.start(0)
+        else:
+            self.settled.emit()
+
+    def _shows(self, key: Key) -> bool:
+        cell, kind = key
+        return kind in self._visible and (self._grid or cell == self._front)
+
+    def _densest(self) -> float:
+        peaks = [float(c.overlay.density.max()) for c in self._contents.values() if c.overlay is not None]
+        return max([2.0, *peaks])
+
+    def _make(self, key: Key) -> None:
+        assert self._scene is not None
+        cell, kind = key
+        options = layer_options(kind, self._scene, self._contents[cell], self._densest())
+        # the image gives its cell the title
+        name = cell if kind == "image" else f"{cell}: {TITLES.get(kind, kind)}"
+        data = options.pop("data")
+        layer = _MAKERS.get(kind, Image)(data, name=name, visible=False, **options)
+        if kind in ("segmentation", "difference"):
+            layer.editable = False
+        above = [self._layers[k] for k in self._wanted()[self._wanted().index(key) + 1 :] if k in self._layers]
+        layers = self._viewer.layers
+        active = layers.selection.active
+        self._ordering = True
+        try:
+            # Where it belongs: moving it later would cost as much again.
+            layers.insert(layers.index(above[0]) if above else len(layers), layer)
+        finally:
+            self._ordering = False
+        layers.selection.active = active
+        self._layers[key] = layer
+        self._stale.pop(key, None)
+        if kind == "points":
+            self._thin(cell)
+
+    def _update(self, key: Key) -> None:
+        assert self._scene is not None
+        cell, kind = key
+        layer = self._layers[key]
+        self._stale.pop(key, None)
+        options = layer_options(kind, self._scene, self._contents[cell], self._densest())
+        if kind == "points":
+            self._thin(cell)
+        else:
+            layer.data = options["data"]
+        for name in ("scale", "translate", "rotate", "shear", "affine"):
+            if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(options[name])):
+                setattr(layer, name, options[name])
+        for name in ("colormap", "contrast_limits"):
+            if name in options and kind not in ("confidence", "sampled"):
+                setattr(layer, name, options[name])
+
+    # ---- sampling points
+
+    def _view_moved(self, event: Any = None) -> None:
+        if "points" in self._visible:
+            self._rest.start()
+
+    def _thin_points(self) -> None:
+        for cell in self.names:
+            if (cell, "points") in self._layers and self._shows((cell, "points")):
+                self._thin(cell)
+
+    def _thin(self, cell: str) -> None:
+        layer, image = self._layers[cell, "points"], self._layers.get((cell, "image"))
+        overlay = self._contents[cell].overlay
+        assert self._scene is not None
+        if overlay is None:
+            return
+        view = None if image is None else self._view(image)
+        shown, step = points_in_view(overlay.points, view, MOST_POINTS // max(1, len(self.names)))
+        rows, columns = overlay.points.shape[:2]
+        layer.data = shown
+        # a quarter of the uniform spacing of the points shown
+        layer.size = 0.25 * step * math.sqrt(math.prod(self._scene.shape) / (rows * columns))
+        layer.selected_data = set()
+
+    @staticmethod
+    def _view(image: Layer) -> NDArray[np.float64] | None:
+        """Corners of what is drawn of an image, in full-resolution pixels; None before it was drawn."""
+        if not image.visible:
+            return None
+        view = np.asarray(image.corner_pixels[:, -2:], float)
+        if image.multiscale:
+            view = view * np.asarray(image.downsample_factors[image.data_level])[-2:]
+        return view if (np.ptp(view, axis=0) > 0).all() else None
+
+    # ---- arrangement
+
+    def _arrange(self) -> None:
+        """Order the layers, set napari's grid, show what is to be seen."""
+        wanted = self._wanted()
+        if not wanted or any(key not in self._layers for key in wanted):
+            return
+        order = [self._layers[key] for key in wanted]
+        layers = self._viewer.layers
+        self._ordering = True
+        try:
+            # From the top down: taking one up moves nothing that is in place already.
+            for index, layer in zip(range(len(layers) - 1, -1, -1), reversed(order), strict=False):
+                if layers[index] is not layer:
+                    layers.move(layers.index(layer), index + 1)
+        finally:
+            self._ordering = False
+        grid = self._viewer.canvas.grid
+        if self._grid:
+            stride = -len(self._kinds)
+            if (grid.stride, grid.spacing) != (stride, 4):
+                grid.stride, grid.spacing = stride, 4
+            shape = self._best_shape()
+            if tuple(grid.shape) != shape:
+                grid.shape = shape
+                self._fit = True
+        if grid.enabled != self._grid:
+            grid.enabled = self._grid
+            self._fit = True
+        for (_, kind), layer in self._layers.items():
+            if kind == "image":
+                layer.name_overlay.visible = True  # the cell's title
+        self._apply_visible()
+        if self._fit:
+            self._fit = False
+            self._viewer.fit_to_view()
+
+    def _apply_visible(self) -> None:
+        for key, layer in self._layers.items():
+            shown = self._shows(key)
+            if layer.visible != shown:
+                layer.visible = shown
+
+    def _best_shape(self) -> tuple[int, int]:
+        """Cells in a row, in a column or in pairs: whatever shows the image largest in this window."""
+        mine = set(map(id, [*self._layers.values(), *self._besides]))
+        others = [layer for layer in self._viewer.layers if id(layer) not in mine]
+        # The image itself and its ground truth go round to the first cell, below what is there.
+        users = len(self._viewer.layers) - len(self._layers)
+        cells = len(self.names) + (math.ceil(users / len(self._kinds)) if others else 0)
+        rows, columns = np.ptp(self._layers[self.names[0], "image"].extent.world, axis=0)[-2:]
+        height, width = self._viewer.canvas.size
+
+        def zoom(shape: tuple[int, int]) -> float:
+            return float(min(height / shape[0] / max(rows, 1e-9), width / shape[1] / max(columns, 1e-9)))
+
+        return max([(1, cells), (cells, 1), (math.ceil(cells / 2), 2)], key=zoom)
+
+    # ---- the viewer's own life
+
+    def _remove(self) -> None:
+        """Remove layers in the way that does not crash: everything visible and drawn first, points last."""
+        remaining = [v for v in self._layers.values() if v in self._viewer.layers]
+        self._layers.clear()
+        if not remaining:
+            return
+        for layer in remaining:
+            layer.visible = True
+        QApplication.processEvents()
+        for layer in sorted(remaining, key=lambda v: isinstance(v, Points)):
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+
+    def _removed(self, event: Any) -> None:
+        """A layer of ours that the user deletes comes back with the next result."""
+        for key, layer in list(self._layers.items()):
+            if layer is event.value:
+                del self._layers[key]
+
+    def _inserted(self, event: Any) -> None:
+        """A layer that the user adds must not push the cells apart: it goes below ours."""
+        if self._ordering or self.owns(event.value) or not self._layers:
+            return
+        layers = self._viewer.layers
+        lowest = min((layers.index(mine) for mine in self._layers.values() if mine in layers), default=None)
+        index = layers.index(event.value)
+        if lowest is not None and index > lowest:
+            self._ordering = True
+            try:
+                layers.move(index, lowest)
+            finally:
+                self._ordering = False
+        if self._grid and not self.busy:
+            self._arrange()

@@ -1,0 +1,245 @@
+"""What a person has chosen: image, ground truth, model, budget, sampler and steepness, and what follows from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from napari.layers import Image, Labels
+from napari.viewer import Viewer
+from qtpy.compat import isalive
+from qtpy.QtCore import Signal
+
+from ..imaging.errors import ImageError
+from ..network.catalogue import list_models, load_config
+from ..network.config import ModelConfig
+from ..network.expected import CostEstimator, Expected
+from . import settings
+from .engine import Request
+from .form import PanelForm
+from .live import Wanted
+from .samples import METADATA
+from .sources import Source, planes_at
+from .texts import budget_text, fit_budget
+
+__all__ = ["TRUTH", "Chooser"]
+
+TRUTH = "ground truth"
+_SAMPLERS = ("monge", "transport", "attraction")
+
+
+class Chooser(PanelForm):
+    """The form's controls, kept in agreement with the viewer's layers and with each other.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Its Image layers can be chosen, and its Labels layers as ground truth.
+    """
+
+    rechosen = Signal()  # budget, sampler, steepness, methods, ground truth or model
+    image_chosen = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
+        self.source: Source | None = None
+        self.estimator = CostEstimator()
+        super().__init__(self._images, self._truths, list(list_models()))
+        self.image.changed.connect(self._image_changed)
+        self.model.changed.connect(self._model_changed)
+        self.truth.changed.connect(lambda _: self.rechosen.emit())
+        self.rows.changed.connect(self._rows_changed)
+        self.columns.changed.connect(self._columns_changed)
+        self.sampler.currentIndexChanged.connect(lambda _: self.rechosen.emit())
+        self.own_steepness.toggled.connect(self._steepness_changed)
+        self.steepness.valueChanged.connect(self._steepness_changed)
+        for box in self.cell_boxes.values():
+            box.toggled.connect(lambda _: self.rechosen.emit())
+        self._model_changed()
+        self.refresh_layers()
+        for event in ("inserted", "removed", "reordered"):
+            getattr(viewer.layers.events, event).connect(self.refresh_layers)
+
+    def owns(self, layer: Any) -> bool:
+        """Whether a layer is one that the panel made."""
+        return False
+
+    def _images(self, _: Any = None) -> list[Image]:
+        return [v for v in self.viewer.layers if isinstance(v, Image) and not self.owns(v)]
+
+    def _truths(self, _: Any = None) -> list[Labels]:
+        return [v for v in self.viewer.layers if isinstance(v, Labels) and not self.owns(v)]
+
+    def refresh_layers(self, event: Any = None) -> None:
+        """Offer the layers that there are."""
+        if not isalive(self):
+            return
+        self.image.reset_choices()
+        self.truth.reset_choices()
+        if self.image.value is None:
+            self.image.value = next((c for c in self.image.choices if c is not None), None)
+
+    # ---- image, model, ground truth
+
+    @property
+    def config(self) -> ModelConfig | None:
+        """The chosen model's configuration."""
+        return load_config(self.model.value) if self.model.value else None
+
+    @property
+    def frame_count(self) -> int:
+        """Frames of the image along all its sliders."""
+        return 1 if self.source is None else math.prod(self.source.frames)
+
+    def _image_changed(self, layer: Image | None = None) -> None:
+        layer = self.image.value
+        wanted = None if layer is None else layer.metadata.get(METADATA, {}).get("model")
+        if wanted in self.model.choices:
+            self.model.value = wanted
+        self._make_source()
+        if layer is not None:
+            self._choose_truth(layer)
+            self._set_default_budget()
+        self.frames_button.setVisible(self.frame_count > 1)
+        self.show_budget()
+        self.image_chosen.emit()
+
+    def _make_source(self) -> None:
+        """The image as the chosen model reads it."""
+        layer, config = self.image.value, self.config
+        try:
+            self.source = None if layer is None else Source(layer, None if config is None else config.channels)
+        except ImageError as error:
+            self.source = None
+            self.say(str(error))
+
+    def _choose_truth(self, layer: Image) -> None:
+        """Ground truth that a sample brings along; a choice that does not fit the image is taken back."""
+        for truth in self._truths():
+            if truth.name == f"{layer.name} ground truth":
+                self.truth.value = truth
+        truth = self.truth.value
+        if truth is not None and self.source is not None and tuple(truth.level_shapes[0][-2:]) != self.source.shape:
+            self.truth.value = None
+
+    def _model_changed(self, name: str | None = None) -> None:
+        config = self.config
+        if config is not None:
+            self.model.tooltip = config.description
+            chosen = self.sampler.currentData()
+            self.sampler.blockSignals(True)
+            self.sampler.clear()
+            self.sampler.addItem(f"the model's own ({config.sampler})", "")
+            for sampler in _SAMPLERS:
+                self.sampler.addItem(sampler, sampler)
+            self.sampler.setCurrentIndex(max(0, self.sampler.findData(chosen)))
+            self.sampler.blockSignals(False)
+        self._make_source()
+        self._set_default_budget()
+        self.show_budget()
+        self.rechosen.emit()
+
+    def offer_models(self, names: Sequence[str], chosen: str) -> None:
+        """Have these models to choose from, and choose one."""
+        self.model.choices = list(names)
+        self.model.value = chosen
+
+    # ---- budget and steepness
+
+    @property
+    def budget(self) -> tuple[int, int]:
+        """Rows and columns of sampling points."""
+        return self.rows.value, self.columns.value
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods that have a cell, left to right."""
+        return tuple(m for m, box in self.cell_boxes.items() if box.isChecked() and m != TRUTH)
+
+    def choose_budget(self, rows: int, columns: int = 0) -> None:
+        """Set the rows; columns follow the image's aspect."""
+        self._set_rows(rows)
+        self._budget_changed()
+
+    def _set_default_budget(self) -> None:
+        config = self.config
+        if config is not None:
+            points = settings.read().budget or config.budget[0] * config.budget[1]
+            self._set_rows(min(max(round((points / self._aspect()) ** 0.5 / 8) * 8, 16), 512))
+
+    def _aspect(self) -> float:
+        rows, columns = (1, 2) if self.source is None else self.source.shape
+        return columns / rows
+
+    def _set_rows(self, rows: int) -> None:
+        rows, columns = fit_budget(rows, self._aspect())
+        self.rows.set_quietly(rows)
+        self.columns.set_quietly(columns)
+
+    def _rows_changed(self, rows: int) -> None:
+        self._set_rows(rows)
+        self._budget_changed()
+
+    def _columns_changed(self, columns: int) -> None:
+        self.rows.set_quietly(max(8, round(columns / self._aspect())))
+        self._budget_changed()
+
+    def _budget_changed(self) -> None:
+        self.show_budget()
+        self.rechosen.emit()
+
+    def show_budget(self) -> None:
+        """The budget in words, with what a run will cost as far as earlier ones tell."""
+        shape = None if self.source is None else self.source.shape
+        self.budget_label.setText(budget_text(self.budget, shape, self._expected()))
+
+    def _expected(self) -> Expected | None:
+        config, source = self.config, self.source
+        if source is None or config is None:
+            return None
+        found = [
+            self.estimator.expect(self.budget, method, model=config.name, image=source.name, shape=source.shape)
+            for method in self.methods
+        ]
+        known = [expected for expected in found if expected is not None]
+        return sum(known[1:], known[0]) if known and len(known) == len(found) else None
+
+    def _steepness_changed(self, *_: Any) -> None:
+        self.steepness.setEnabled(not self.own_steepness.isChecked())
+        self.rechosen.emit()
+
+    # ---- what follows
+
+    def request(self) -> Request | None:
+        """What is chosen, or None after saying why that is impossible."""
+        if self.source is not None and not self.source.current:
+            self._make_source()
+        source, config = self.source, self.config
+        if source is None or source.layer not in self.viewer.layers or config is None or not self.methods:
+            self.say("Choose an image, a model and at least one method.")
+            return None
+        unfit = source.problem(self.viewer.dims) or source.fits(config)
+        if unfit:
+            self.say(unfit)
+            return None
+        return Request(
+            frame=source.frame_at(self.viewer.dims),
+            model=self.model.value,
+            budget=self.budget,
+            methods=self.methods,
+            sampler=self.sampler.currentData() or "",
+            fraction=self.fraction,
+            device=settings.read().device,
+        )
+
+    def wanted(self) -> Wanted | None:
+        """The request with the ground truth of its frame, or None after saying why that is impossible."""
+        request, truth = self.request(), self.truth.value
+        if request is None:
+            return None
+        return Wanted(request, None if truth is None else planes_at(truth, self.viewer.dims))
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence below the buttons."""
+        self.status.setText(sentence)

@@ -1,0 +1,279 @@
+"""What the panel computes, without Qt: overviews, placements and results, kept so that nothing is computed twice."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ..imaging import Pyramid
+    from ..network import DeformedSegmenter, Overview, Placement, Segmentation
+    from .jobs import Progress
+    from .sources import Frame
+
+__all__ = ["Engine", "Overlay", "Request"]
+
+# Kept for going back and forth between budgets and frames.
+_RESULT_BYTES = 512 << 20
+_OVERVIEWS = 32
+_MODELS = 3
+_PYRAMIDS = 4
+# Lines of the deformed grid along rows, and pieces of each line.
+_LINES, _PIECES = 16, 64
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that a result follows from.
+
+    Parameters
+    ----------
+    frame : Frame
+        What is segmented.
+    model : str
+        Name or folder.
+    budget : (int, int)
+        Rows and columns of sampling points.
+    methods : tuple of str
+        Of `network.METHODS`, left to right.
+    sampler : str
+        Sampler of "learnt"; empty: the model's own.
+    fraction : float, optional
+        Uniform fraction of "learnt"; without it the model's own choice.
+    device : str
+        See `pick_device`.
+    """
+
+    frame: Frame
+    model: str
+    budget: tuple[int, int]
+    methods: tuple[str, ...]
+    sampler: str = ""
+    fraction: float | None = None
+    device: str = "auto"
+
+    def key(self, method: str) -> tuple[Hashable, ...]:
+        """What tells the result of a method from others."""
+        own = (self.sampler, self.fraction) if method == "learnt" else ()
+        return (self.frame.key, self.model, self.device, self.budget, method, *own)
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Where a method puts its points, ready to be drawn.
+
+    Parameters
+    ----------
+    placement : Placement
+        What it is made from.
+    points : ndarray
+        (h, w, 2) float32, (y, x) in full-resolution pixels with centres at whole numbers.
+    lines : ndarray
+        (n, 2, 2) float32: starts and directions of the pieces of the deformed grid's lines, in the same coordinates.
+    density : ndarray
+        (dh, dw) float32, mean one.
+    """
+
+    placement: Placement
+    points: NDArray[np.float32]
+    lines: NDArray[np.float32]
+    density: NDArray[np.float32]
+
+
+class Engine:
+    """Models, overviews and results of one panel; its methods are called in threads, one at a time or several."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # held for a moment
+        self._loading = threading.RLock()  # held while a model loads or an overview is read: others want the same one
+        self._models: _Kept[DeformedSegmenter] = _Kept(_MODELS)
+        self._overviews: _Kept[Overview] = _Kept(_OVERVIEWS)
+        self._placements: _Kept[Placement] = _Kept(_OVERVIEWS)
+        self._results: _Kept[Segmentation] = _Kept(_RESULT_BYTES, _size)
+        self._pyramids: _Kept[Pyramid] = _Kept(_PYRAMIDS)
+
+    def model(self, request: Request, progress: Progress | None = None) -> DeformedSegmenter:
+        """The model of a request, loaded once."""
+        key = (request.model, request.device)
+        with self._loading:
+            found = self._get(self._models, key)
+            if found is None:
+                if progress is not None:
+                    progress("loading the model", 0, 1)
+                from ..network import load_model
+
+                found = self._put(self._models, key, load_model(request.model, request.device).eval())
+            return found
+
+    def add_model(self, name: str, device: str, model: DeformedSegmenter) -> None:
+        """A model that lies in no folder, known by a name from now on."""
+        self._put(self._models, (name, device), model.eval())
+
+    def pyramid(self, frame: Frame, progress: Progress | None = None) -> Pyramid:
+        """A frame's pyramid, opened once."""
+        with self._loading:
+            found = self._get(self._pyramids, frame.key)
+            if found is None:
+                if progress is not None:
+                    progress("opening the image", 0, 1)
+
+                def building(done: int, total: int) -> None:
+                    if progress is not None:
+                        progress("building a pyramid, once", done, total)
+
+                found = self._put(self._pyramids, frame.key, frame.open(building))
+            return found
+
+    def overview(self, request: Request, pyramid: Pyramid, progress: Progress | None = None) -> Overview:
+        """X_lr and the raw density of a frame, seen once."""
+        from ..network import image_for_model, look
+
+        key = (request.frame.key, request.model, request.device)
+        with self._loading:
+            found = self._get(self._overviews, key)
+            if found is None:
+                model = self.model(request, progress)
+                with image_for_model(pyramid, model.config) as seen:
+                    found = self._put(self._overviews, key, look(seen, model, progress))
+            return found
+
+    def placement(self, request: Request, method: str, pyramid: Pyramid, progress: Progress | None = None) -> Placement:
+        """Where a method puts its points."""
+        from ..network import place
+
+        model = self.model(request, progress)
+        own = method == "learnt"
+        key = request.key(method)
+        found = self._get(self._placements, key)
+        if found is not None:
+            return found
+        placed = place(
+            pyramid.shape,
+            model,
+            request.budget,
+            method,
+            uniform_fraction=request.fraction if own else None,
+            sampler=(request.sampler or None) if own else None,
+            seen=lambda: self.overview(request, pyramid, progress),
+        )
+        return self._put(self._placements, key, placed)
+
+    def overlays(self, request: Request, progress: Progress) -> Iterator[tuple[str, Overlay]]:
+        """Overlays of all methods, as they are found."""
+        pyramid = self.pyramid(request.frame, progress)
+        for method in request.methods:
+            yield method, draw(self.placement(request, method, pyramid, progress), request.budget, pyramid.shape)
+
+    def results(self, request: Request, progress: Progress) -> Iterator[tuple[str, Segmentation]]:
+        """Segmentations of all methods, as they are found; at once where they are known."""
+        for method in request.methods:
+            yield method, self.result(request, method, progress)
+
+    def result(self, request: Request, method: str, progress: Progress) -> Segmentation:
+        """The segmentation by one method."""
+        from ..network import segment
+
+        found = self._get(self._results, request.key(method))
+        if found is not None:
+            return found
+        pyramid = self.pyramid(request.frame, progress)
+        model = self.model(request, progress)
+        self._warm_up(model, request, method)
+        segmentation = segment(
+            pyramid,
+            model,
+            request.budget,
+            method,
+            placed=self.placement(request, method, pyramid, progress),
+            progress=lambda stage, done, total: progress(f"{method}: {stage}", done, total),
+        )
+        return self._put(self._results, request.key(method), segmentation)
+
+    def is_known(self, request: Request) -> bool:
+        """Whether all results of a request are kept."""
+        return all(self._get(self._results, request.key(method)) is not None for method in request.methods)
+
+    def _get(self, kept: _Kept[V], key: Hashable) -> V | None:
+        with self._lock:
+            return kept.get(key)
+
+    def _put(self, kept: _Kept[V], key: Hashable, value: V) -> V:
+        with self._lock:
+            kept.put(key, value)
+        return value
+
+    def forget_model(self, name: str) -> None:
+        """Drop what a model has found, because it is another one now under the same name."""
+        with self._lock:
+            for kept in (self._models, self._overviews, self._placements, self._results):
+                kept.drop(lambda key: name in key)
+
+    def _warm_up(self, model: DeformedSegmenter, request: Request, method: str) -> None:
+        """The first pass of a network pays for its set-up; no method shall be charged for coming first."""
+        import torch
+
+        warm = (request.budget, method == "uniform")
+        known: set[Any] = model.__dict__.setdefault("warm_sizes", set())
+        if warm not in known:
+            known.add(warm)
+            with torch.inference_mode():
+                model(torch.zeros(1, model.config.channels, *request.budget, device=model.device), method)
+
+
+def draw(placement: Placement, budget: tuple[int, int], shape: tuple[int, int]) -> Overlay:
+    """A placement as points, lines and density."""
+    import torch
+
+    size = np.array(shape)
+    points = placement.warp.grid(*budget)[0].numpy() * size - 0.5
+    columns = max(2, round(_LINES * shape[1] / shape[0]))
+    across, along = torch.linspace(0, 1, _LINES + 1), torch.linspace(0, 1, columns + 1)
+    fine = torch.linspace(0, 1, _PIECES + 1)
+    rows = torch.stack(torch.meshgrid(across, fine, indexing="ij"), -1)
+    upright = torch.stack(torch.meshgrid(fine, along, indexing="ij"), -1).transpose(0, 1)
+    nodes = torch.cat([rows, upright]).double()
+    placed = placement.warp.to_image(nodes.reshape(1, -1, 2))[0].reshape(nodes.shape).numpy() * size - 0.5
+    lines = np.stack([placed[:, :-1], np.diff(placed, axis=1)], 2).reshape(-1, 2, 2)
+    density = placement.density[0].float().numpy()
+    return Overlay(placement, points.astype(np.float32), lines.astype(np.float32), density)
+
+
+class _Kept(Generic[V]):
+    """What was used last, up to a limit; the newest always stays."""
+
+    def __init__(self, limit: int, size: Callable[[V], int] = lambda _: 1) -> None:
+        self._limit, self._size = limit, size
+        self._values: OrderedDict[Hashable, V] = OrderedDict()
+        self._held = 0
+
+    def get(self, key: Hashable) -> V | None:
+        if key not in self._values:
+            return None
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def put(self, key: Hashable, value: V) -> None:
+        if key in self._values:
+            self._held -= self._size(self._values.pop(key))
+        self._values[key] = value
+        self._held += self._size(value)
+        while self._held > self._limit and len(self._values) > 1:
+            self._held -= self._size(self._values.popitem(last=False)[1])
+
+    def drop(self, unwanted: Callable[[Sequence[Any]], bool]) -> None:
+        for key in [k for k in self._values if isinstance(k, tuple) and unwanted(k)]:
+            self._held -= self._size(self._values.pop(key))
+
+
+def _size(result: Segmentation) -> int:
+    tensors = (result.probabilities, result.sampled, result.density)
+    # sharpened once more, and the warp's own tables
+    return 3 * sum(t.element_size() * t.nelement() for t in tensors)

@@ -1,0 +1,246 @@
+"""What the comparison's layers show, as data and placement over the user's image: pure functions of results."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..network.levels import LazyLevel
+from .colours import DIFFERENCE_COLOUR, LINE_COLOUR, POINT_COLOUR, class_colormap, density_colormap, doubt_colormap
+from .places import Place
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from ..imaging import Pyramid
+    from ..network import LabelClass, Segmentation
+    from .engine import Overlay
+
+__all__ = ["KINDS", "TITLES", "Content", "Scene", "layer_options", "scene_of"]
+
+# Bottom to top within a cell; every cell has a layer of each kind that somebody has asked for.
+KINDS = ("image", "sampled", "density", "segmentation", "confidence", "difference", "lines", "points")
+TITLES = {"sampled": "sampled image", "lines": "grid lines"}
+
+
+@dataclass
+class Content:
+    """What one cell shows.
+
+    Parameters
+    ----------
+    overlay : Overlay or None
+        Points, lines and density.
+    result : Segmentation or None
+        What was found, or something with the same `levels`.
+    labels : list of array-likes, optional
+        Shown in place of the result's: ground truth, or a result with corrections.
+    reference : list of array-likes, optional
+        Labels that differences are counted against.
+    """
+
+    overlay: Overlay | None = None
+    result: Segmentation | None = None
+    labels: list[Any] | None = None
+    reference: list[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all cells have in common.
+
+    Parameters
+    ----------
+    image : array-like or list of array-likes
+        The image as napari shows it, or its levels, finest first; axes of frames come first.
+    options : dict
+        Of the image layer: rgb, multiscale, contrast limits, colormap, place.
+    place : Place
+        Where rows and columns lie in the world.
+    shape : (int, int)
+        Rows and columns.
+    classes : tuple of LabelClass
+        Names and colours as the person has them.
+    hidden : set of int
+        Classes that are not shown.
+    """
+
+    image: Any
+    options: Mapping[str, Any]
+    place: Place
+    shape: tuple[int, int]
+    classes: tuple[LabelClass, ...] = ()
+    hidden: frozenset[int] = field(default_factory=frozenset)
+
+
+def scene_of(layer: Image, pyramid: Pyramid, classes: Sequence[LabelClass], hidden: Collection[int]) -> Scene:
+    """The scene of a user's layer. What the layer shows is shared; a flat picture is quicker through its pyramid."""
+    flat = layer.ndim == 2 and not layer.multiscale and bool(layer.rgb)
+    image = at_least_two([level.array for level in pyramid.levels]) if flat else layer.data
+    options = {name: getattr(layer, name) for name in ("scale", "translate", "rotate", "shear", "affine", "units")}
+    options |= {
+        "rgb": bool(layer.rgb),
+        "multiscale": flat or bool(layer.multiscale),
+        "contrast_limits": tuple(layer.contrast_limits),
+    }
+    if not layer.rgb:
+        options["colormap"] = layer.colormap
+    return Scene(image, options, Place.of_layer(layer), pyramid.shape, tuple(classes), frozenset(hidden))
+
+
+def layer_options(kind: str, scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    """Data and placement of a layer; what is not known yet is empty."""
+    return _OPTIONS[kind](scene, content, densest)
+
+
+def _image(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    return {"data": scene.image, **scene.options}
+
+
+def _sampled(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    """X^ as the network sees it, stretched over the image."""
+    if content.result is None:
+        data = np.zeros((2, 2, 3), np.float32)
+    else:
+        values = content.result.sampled.numpy()
+        # more channels than colours: the first three
+        data = np.moveaxis(values[:3] if len(values) >= 3 else np.repeat(values[:1], 3, 0), 0, -1)
+        data = np.ascontiguousarray(np.clip(data, 0, 1))
+    return {"data": data, "rgb": True, **scene.place.of_cells(scene.shape, data.shape[:2])}
+
+
+def _density(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    data = np.ones((2, 2), np.float32) if content.overlay is None else content.overlay.density
+    return {
+        "data": data,
+        "colormap": density_colormap(),
+        "blending": "translucent",
+        "opacity": 0.45,
+        "interpolation2d": "linear",
+        # Uniform density is transparent; the deeper the colour, the denser.
+        "contrast_limits": (1.0, max(2.0, densest)),
+        **scene.place.of_cells(scene.shape, data.shape),
+    }
+
+
+def _segmentation(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    labels = content.labels
+    if labels is None:
+        labels = _nothing(scene.shape) if content.result is None else content.result.levels()
+    return {
+        "data": at_least_two(labels),
+        "multiscale": True,
+        "colormap": class_colormap([c.color for c in scene.classes], scene.hidden),
+        "opacity": 0.5,
+        **scene.place.of_image(),
+    }
+
+
+def _confidence(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    levels = _nothing(scene.shape, 1.0) if content.result is None else content.result.confidence_levels()
+    return {
+        "data": at_least_two(levels),
+        "multiscale": True,
+        "rgb": False,
+        "colormap": doubt_colormap(),
+        "blending": "translucent",
+        "opacity": 0.8,
+        # certain is transparent
+        "contrast_limits": (0.0, 1.0),
+        **scene.place.of_image(),
+    }
+
+
+def _difference(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    levels = content.labels if content.labels is not None else None
+    if levels is None and content.result is not None:
+        levels = content.result.levels()
+    if levels is None or content.reference is None:
+        data: list[Any] = _nothing(scene.shape)
+    else:
+        data = differences(levels, content.reference)
+    return {
+        "data": at_least_two(data),
+        "multiscale": True,
+        "colormap": class_colormap(["#000000", DIFFERENCE_COLOUR]),
+        "opacity": 0.8,
+        **scene.place.of_image(),
+    }
+
+
+def _lines(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    data = np.zeros((1, 2, 2), np.float32) if content.overlay is None else content.overlay.lines
+    return {
+        "data": data,
+        "edge_color": LINE_COLOUR,
+        "edge_width": max(scene.shape) / 2000,
+        "vector_style": "line",
+        "opacity": 0.7,
+        **scene.place.of_image(),
+    }
+
+
+def _points(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    """All points at first; `detail` thins them to what the view can show."""
+    data = np.zeros((1, 2), np.float32) if content.overlay is None else content.overlay.points[:1, 0]
+    return {
+        "data": data,
+        "size": 1.0,
+        "face_color": POINT_COLOUR,
+        "border_width": 0,
+        "antialiasing": 0,
+        "opacity": 0.6,
+        "canvas_size_limits": (1, 100),
+        **scene.place.of_image(),
+    }
+
+
+_OPTIONS = {
+    "image": _image,
+    "sampled": _sampled,
+    "density": _density,
+    "segmentation": _segmentation,
+    "confidence": _confidence,
+    "difference": _difference,
+    "lines": _lines,
+    "points": _points,
+}
+
+
+def differences(found: Sequence[Any], reference: Sequence[Any]) -> list[LazyLevel]:
+    """1 where two label images differ, else 0, as lazy levels: as many as both have in the same sizes."""
+
+    def level(a: Any, b: Any) -> LazyLevel:
+        def compute(rows: range, columns: range) -> NDArray[np.uint8]:
+            window = tuple(slice(r.start, r.stop, r.step) if r.step > 0 else _falling(r) for r in (rows, columns))
+            return (np.asarray(a[window]) != np.asarray(b[window])).astype(np.uint8)
+
+        return LazyLevel(tuple(a.shape), np.uint8, compute)
+
+    return [level(a, b) for a, b in zip(found, reference, strict=False) if tuple(a.shape) == tuple(b.shape)]
+
+
+def _falling(r: range) -> slice:
+    return slice(r.start, None if r.stop < 0 else r.stop, r.step)
+
+
+def at_least_two(levels: list[Any]) -> list[Any]:
+    """napari takes no pyramid of one level, which a small image has."""
+    return levels if len(levels) > 1 else [levels[0], np.asarray(levels[0])[::2, ::2]]
+
+
+def _nothing(shape: tuple[int, int], value: float = 0) -> list[Any]:
+    """Labels or confidences before there are any."""
+    dtype = np.float32 if value else np.uint8
+    sizes = [shape]
+    while max(sizes[-1]) > 512:
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+
+    def level(size: tuple[int, int]) -> LazyLevel:
+        return LazyLevel(size, dtype, lambda rows, columns: np.full((len(rows), len(columns)), value, dtype))
+
+    return [level(size) for size in sizes]

@@ -1,0 +1,174 @@
+"""Results that follow the controls: overlays at once, segmentations as soon as they are computed, never a stale one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from .engine import Engine, Request
+from .jobs import Latest, Progress
+
+__all__ = ["Live", "Part", "Wanted", "all_frames"]
+
+# Milliseconds that controls must rest before networks run: points follow at once.
+_REST = 150
+_CANCELLED = "Cancelled; what was shown before stays."
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A request, and what its results are scored against.
+
+    Parameters
+    ----------
+    request : Request
+        See there.
+    truth : array-like, list of array-likes or None
+        Class ids at full resolution, or their levels.
+    """
+
+    request: Request
+    truth: Any = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of what was wanted: the pyramid, an overlay, a segmentation or, at last, the comparison."""
+
+    wanted: Wanted
+    kind: str
+    method: str
+    value: Any
+
+
+class Live(QObject):
+    """Runs what is wanted now and drops what was wanted before.
+
+    Parameters
+    ----------
+    engine : Engine
+        What computes.
+    parent : QObject
+        Owner.
+    """
+
+    arrived = Signal(object)  # Part
+    progressed = Signal(str, int, int)
+    said = Signal(str)
+    ended = Signal(bool)  # the last run is over; whether it was complete
+
+    def __init__(self, engine: Engine, parent: QObject) -> None:
+        super().__init__(parent)
+        self.engine = engine
+        self.wanted: Wanted | None = None
+        self._overlays, self._results = Latest(self), Latest(self)
+        for runner in (self._overlays, self._results):
+            runner.produced.connect(self._arrive)
+        self._overlays.failed.connect(self.said)
+        self._results.progressed.connect(self.progressed)
+        self._results.succeeded.connect(lambda _: self._outcome(""))
+        self._results.failed.connect(self._outcome)
+        self._results.cancelled.connect(lambda: self._outcome(_CANCELLED))
+        self._results.idle.connect(self._idle)
+        self._complete = False
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST)
+        self._rest.timeout.connect(self._run)
+
+    @property
+    def running(self) -> bool:
+        """Whether segmentations are being computed or are about to be."""
+        return self._results.running or self._rest.isActive()
+
+    def start(self, wanted: Wanted) -> None:
+        """Overlays and segmentations, now."""
+        self.wanted = wanted
+        self._rest.stop()
+        self._run()
+
+    def follow(self, wanted: Wanted, *, segment: bool) -> None:
+        """Overlays now, segmentations when nothing else has been wanted for a moment."""
+        self.wanted = wanted
+        if segment and self.engine.is_known(wanted.request):
+            self.start(wanted)
+            return
+        self._overlays.submit(lambda progress: _overlays(self.engine, wanted, progress))
+        if segment:
+            # The one that runs is for something that is no longer wanted.
+            self._results.cancel()
+            self._rest.start()
+
+    def cancel(self) -> None:
+        """Stop; what was shown before stays."""
+        waiting = self._rest.isActive() and not self._results.running
+        self._rest.stop()
+        self._overlays.cancel()
+        self._results.cancel()
+        if waiting:
+            self._outcome(_CANCELLED)
+            self._idle()
+
+    def drop(self) -> None:
+        """Stop, and want nothing."""
+        self.wanted = None
+        self.cancel()
+
+    def _run(self) -> None:
+        wanted = self.wanted
+        if wanted is not None:
+            self._results.submit(lambda progress: _results(self.engine, wanted, progress))
+
+    def _arrive(self, part: Part) -> None:
+        if part.wanted is self.wanted:
+            self.arrived.emit(part)
+
+    def _outcome(self, sentence: str) -> None:
+        self._complete = not sentence
+        # A run that made way for the next one is no news.
+        if sentence and not self._rest.isActive():
+            self.said.emit(sentence)
+
+    def _idle(self) -> None:
+        if not self._rest.isActive():
+            self.ended.emit(self._complete)
+
+
+def _overlays(engine: Engine, wanted: Wanted, progress: Progress) -> None:
+    progress.produce(Part(wanted, "pyramid", "", engine.pyramid(wanted.request.frame, progress)))
+    for method, overlay in engine.overlays(wanted.request, progress):
+        progress.produce(Part(wanted, "overlay", method, overlay))
+
+
+def _results(engine: Engine, wanted: Wanted, progress: Progress) -> None:
+    request = wanted.request
+    _overlays(engine, wanted, progress)
+    found = {}
+    for method, result in engine.results(request, progress):
+        found[method] = result
+        progress.produce(Part(wanted, "result", method, result))
+    from ..evaluation.comparison import score_results
+
+    pyramid = engine.pyramid(request.frame, progress)
+    comparison = score_results(pyramid, found, wanted.truth, progress=progress)
+    progress.produce(Part(wanted, "comparison", "", comparison))
+
+
+def all_frames(engine: Engine, requests: list[Request], name: str = "frame") -> Callable[[Progress], int]:
+    """Work that computes a request for every frame of a stack; gives how many there are."""
+
+    def work(progress: Progress) -> int:
+        for k, request in enumerate(requests):
+            progress(f"{name} {k + 1} of {len(requests)}", k, len(requests))
+            for method in request.methods:
+
+                def inner(stage: str, done: int, total: int, k: int = k) -> None:
+                    progress(f"{name} {k + 1} of {len(requests)}", k, len(requests))
+
+                engine.result(request, method, inner)  # type: ignore[arg-type]
+        return len(requests)
+
+    return work

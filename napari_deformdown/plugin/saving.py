@@ -1,0 +1,200 @@
+"""The panel's page for saving: masks and what goes with them, in every format that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QProgressBar, QVBoxLayout, QWidget
+
+from ..imaging.errors import ImageError
+from .form import button, row, text
+from .jobs import Job, Progress
+
+if TYPE_CHECKING:
+    from ..masks.formats import Kind
+
+__all__ = ["SavePage"]
+
+WHAT: dict[str, tuple[Kind, str]] = {
+    "Mask": ("mask", ".tif"),
+    "Confidence": ("confidence", ".confidence.tif"),
+    "Density map": ("density", ".density.tif"),
+    "Sampling points": ("points", ".points.csv"),
+}
+_MOST_LEVELS = 12
+
+
+class SavePage(QWidget):
+    """Choose what to write, at which resolution, of which part, and where.
+
+    Parameters
+    ----------
+    sources : callable
+        Gives what can be saved by method: `MaskSource`s.
+    record : callable
+        record(method) gives what is kept beside the mask, or None for the source's own. Called in a thread.
+    view : callable
+        Gives the part of the image that is looked at, y0, y1, x0, x1 in full-resolution pixels, or None.
+    """
+
+    saved = Signal(object)  # list of Path
+    finished = Signal()  # an export ended, in whatever way
+
+    def __init__(
+        self,
+        sources: Callable[[], dict[str, Any]],
+        record: Callable[[str], dict[str, Any] | None],
+        view: Callable[[], tuple[int, int, int, int] | None] = lambda: None,
+    ) -> None:
+        super().__init__()
+        self._sources, self._record, self._view = sources, record, view
+        self._job: Job | None = None
+        self.method, self.what, self.level, self.part = QComboBox(), QComboBox(), QComboBox(), QComboBox()
+        self.method.setToolTip("Whose result is saved")
+        self.what.addItems(list(WHAT))
+        self.level.setToolTip("Pixels of the mask: every level halves them")
+        self.part.addItems(["Whole image", "What is in view"])
+        self.save_button = button("Save...", "The name's ending chooses the format")
+        self.cancel_button = button("Cancel", "Stop; an older file of that name stays as it is")
+        self.progress = QProgressBar()
+        self.progress.setFormat("")
+        self.progress.setMaximumHeight(8)
+        self.status = text("Nothing to save yet: run first.")
+        form = QFormLayout()
+        for title, box in (
+            ("Method", self.method),
+            ("What", self.what),
+            ("Resolution", self.level),
+            ("Part", self.part),
+        ):
+            form.addRow(title, box)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(row(self.save_button, self.cancel_button))
+        layout.addWidget(self.progress)
+        layout.addWidget(self.status)
+        layout.addStretch()
+        self.save_button.clicked.connect(lambda: self._ask())
+        self.cancel_button.clicked.connect(lambda: self.cancel())
+        self.what.currentTextChanged.connect(lambda _: self._enable())
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Offer what there is now."""
+        sources = self._sources()
+        chosen = self.method.currentText()
+        self.method.clear()
+        self.method.addItems(list(sources))
+        self.method.setCurrentText(chosen if chosen in sources else "learnt" if "learnt" in sources else chosen)
+        at = max(0, self.level.currentIndex())
+        self.level.clear()
+        if sources:
+            rows, columns = next(iter(sources.values())).shape
+            sizes = [(-(-rows >> k), -(-columns >> k)) for k in range(_MOST_LEVELS)]
+            self.level.addItems(
+                [f"{h:,} x {w:,}" for h, w in sizes if k_is_useful(h, w)] or [f"{rows:,} x {columns:,}"]
+            )
+            self.level.setCurrentIndex(min(at, self.level.count() - 1))
+            if self.status.text().startswith("Nothing"):
+                self.status.setText("")
+        self._enable()
+
+    def _enable(self) -> None:
+        idle = self._job is None
+        kind = WHAT[self.what.currentText()][0]
+        self.save_button.setEnabled(idle and self.method.count() > 0)
+        self.cancel_button.setEnabled(not idle)
+        for box in (self.level, self.part):
+            box.setEnabled(kind in ("mask", "confidence"))
+
+    def _ask(self) -> None:
+        from ..masks import file_filter, format_of
+
+        kind, ending = WHAT[self.what.currentText()]
+        method = self.method.currentText()
+        name = self._sources()[method].record.get("image", "image")
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, f"Save {self.what.currentText().lower()}", f"{name}_{method}{ending}", file_filter(kind)
+        )
+        if not chosen:
+            return
+        path = Path(chosen)
+        try:
+            format_of(path, kind)
+        except ImageError:
+            path = path.with_name(path.name + ending)
+        # Qt asked about the name that was typed, not about one that got an ending, nor about folders.
+        if path.exists() and (path != Path(chosen) or path.is_dir()):
+            question = QMessageBox.question(self, "Replace?", f"{path.name} is there already. Replace it?")
+            if question != QMessageBox.StandardButton.Yes:
+                return
+        self.save(method, path, overwrite=True)
+
+    def save(self, method: str, path: Path, *, overwrite: bool = False) -> bool:
+        """Write the chosen thing of a method, in the background; returns whether that began."""
+        sources = self._sources()
+        if self._job is not None or method not in sources:
+            return False
+        source = sources[method]
+        kind = WHAT[self.what.currentText()][0]
+        level = max(0, self.level.currentIndex()) if kind in ("mask", "confidence") else 0
+        region = self._view() if self.part.currentIndex() == 1 and kind in ("mask", "confidence") else None
+
+        def work(progress: Progress) -> list[Path]:
+            from ..masks import export_mask
+
+            progress("writing", 0, 1)
+            return export_mask(
+                source,
+                path,
+                level=level,
+                region=region,
+                record=self._record(method),
+                overwrite=overwrite,
+                holds=kind,
+                progress=lambda done, total: progress("writing", done, total),
+            )
+
+        self._job = job = Job(work, self)
+        job.progressed.connect(self._progress)
+        job.succeeded.connect(self._saved)
+        job.failed.connect(self.status.setText)
+        job.cancelled.connect(lambda: self.status.setText("Cancelled; no mask was written."))
+        job.ended.connect(self._ended)
+        self._enable()
+        job.start()
+        return True
+
+    def cancel(self) -> None:
+        """Stop writing; an older file stays."""
+        if self._job is not None:
+            self.cancel_button.setEnabled(False)
+            self._job.cancel()
+
+    def _progress(self, stage: str, done: int, total: int) -> None:
+        self.status.setText(f"{stage}: {done:,} of {total:,}" if total > 1 else stage)
+        self.progress.setRange(0, total)
+        self.progress.setValue(done)
+
+    def _saved(self, paths: list[Path]) -> None:
+        self.status.setText(f"Saved {paths[0]}.")
+        show_info(f"Saved {paths[0]}.")
+        self.saved.emit(paths)
+
+    def _ended(self) -> None:
+        if self._job is not None:
+            self._job.deleteLater()
+        self._job = None
+        self.progress.setRange(0, 1)
+        self.progress.reset()
+        self._enable()
+        self.finished.emit()
+
+
+def k_is_useful(rows: int, columns: int) -> bool:
+    """Whether anybody wants a mask of this size."""
+    return max(rows, columns) >= 256
