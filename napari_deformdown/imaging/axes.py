@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from itertools import pairwise
 from typing import Any
 
@@ -197,6 +198,7 @@ class View:
         lengths["S"] = len(self._channels)
         self.shape = tuple(lengths[a] for a in order)
         self.dtype = np.dtype(array.dtype)
+        self.remote = bool(getattr(array, "remote", False))
         self.sequential = getattr(array, "sequential", False)  # to be read from top to bottom
         self.ndim = len(order)
         self.size = int(np.prod(self.shape))
@@ -237,6 +239,17 @@ class View:
         out: NDArray[Any] = self._region(wanted)[tuple(after)]
         return out
 
+    def ahead(self, keys: Sequence[Any]) -> None:
+        """Told what will be sliced soon; the array behind is told what that means for it."""
+        told = getattr(self.array, "ahead", None)
+        if told is not None:
+            wanted = _Wanted(self.array)
+            view = copy(self)
+            view.array = wanted
+            for key in keys:
+                view[key]
+            told(wanted.keys)
+
     def _region(self, wanted: dict[str, slice]) -> NDArray[Any]:
         wanted.update({a: slice(i, i + 1, 1) for a, i in self._at.items()})
         if "S" in self._order:
@@ -264,6 +277,18 @@ class View:
         left = [a for a in self._axes if a in self._order]
         block = block.reshape([n for a, n in zip(self._axes, block.shape, strict=True) if a in self._order])
         return block.transpose([left.index(a) for a in self._order])
+
+
+class _Wanted:
+    """Stands for an array and notes what is asked of it, without reading anything."""
+
+    def __init__(self, array: Any) -> None:
+        self.shape, self.dtype, self.keys = array.shape, array.dtype, list[Any]()
+
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        self.keys.append(key)
+        lengths = [len(range(*part.indices(n))) for part, n in zip(key, self.shape, strict=True)]
+        return np.broadcast_to(np.zeros((), self.dtype), lengths)
 
 
 def full_key(key: Any, ndim: int) -> list[Any]:

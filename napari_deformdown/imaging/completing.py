@@ -17,7 +17,7 @@ from .sharing import Lease
 from .streaming import stream_layout, stream_levels
 from .tile_file import TileFile
 
-__all__ = ["IN_MEMORY", "Identity", "complete_levels", "nbytes"]
+__all__ = ["IN_MEMORY", "Identity", "complete_levels", "made_anew", "nbytes"]
 
 # An image of at most this many bytes gets its levels in memory.
 IN_MEMORY = 64 * 2**20
@@ -58,10 +58,7 @@ def complete_levels(
     ImageError
         If the image cannot be read, or the disk is too full.
     """
-    alone, kept = len(levels) == 1, identity is not None
-    keep = getattr(levels[0].array, "sequential", False) or any(
-        _in_rows(level) and (alone or kept) or (_in_large_chunks(level) and alone) for level in levels
-    )
+    keep = made_anew(levels, identity is not None)
     first = levels[0] if keep else levels[-1]
     given = [] if keep else list(levels)
     if not keep and (not halved_shapes(first.shape) or nbytes(first) <= IN_MEMORY or _in_memory(first.array)):
@@ -74,6 +71,14 @@ def complete_levels(
             name, layout, first.source, lambda writer: stream_levels(first, writer, keep=keep, progress=progress)
         )
     return [*given, *_file_levels(file, first, keep)], Lease(file.close)
+
+
+def made_anew(levels: Sequence[Level], kept: bool) -> bool:
+    """Whether `complete_levels` makes all levels, the finest included; `kept` tells that they have an identity."""
+    alone = len(levels) == 1
+    return getattr(levels[0].array, "sequential", False) or any(
+        _in_rows(level) and (alone or kept) or (_in_large_chunks(level) and alone) for level in levels
+    )
 
 
 def _file_levels(file: TileFile, first: Level, keep: bool) -> list[Level]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,27 @@ class Level:
         if sizes is None:
             return (min(_VIRTUAL_CHUNK, self.shape[0]), min(_VIRTUAL_CHUNK, self.shape[1]))
         return sizes[self.axes.index("Y")], sizes[self.axes.index("X")]
+
+    @property
+    def remote(self) -> bool:
+        """Whether its pixels are fetched over a network."""
+        return bool(getattr(self.array, "remote", False))
+
+    def ahead(self, regions: Sequence[tuple[int, int, int, int]]) -> None:
+        """Told which regions (y0, y1, x0, x1) will be read soon; over a network they are asked for together.
+
+        Raises
+        ------
+        ImageError
+            If they cannot be had.
+        """
+        told = getattr(self.array, "ahead", None)
+        if self.remote and told is not None:
+            told([self._key(*region) for region in regions])
+
+    def _key(self, y0: int, y1: int, x0: int, x1: int) -> tuple[slice, ...]:
+        parts = {"Y": slice(y0, y1), "X": slice(x0, x1), "S": slice(None)}
+        return tuple(parts[axis] for axis in self.axes)
 
     def read(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[Any]:
         """Pixels of rows y0 to y1 and columns x0 to x1: (rows, columns, channels).

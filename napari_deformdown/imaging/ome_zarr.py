@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from .descriptions import micrometres
 from .errors import ImageError
 from .stack import Stack
 
-__all__ = ["is_zarr", "open_zarr"]
+__all__ = ["is_zarr", "open_zarr", "open_zarr_node"]
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
@@ -42,36 +42,44 @@ def open_zarr(path: Path, axes: str | None = None) -> Stack:
         If the folder holds no image, or one that cannot be read.
     """
     try:
-        return _open(path, zarr.open(str(path), mode="r"), axes)
+        return open_zarr_node(zarr.open(str(path), mode="r"), path.name, path, axes)
     except ImageError:
         raise
     except Exception as error:  # zarr raises what its parts raise, of any kind
         raise ImageError(f"{path.name} cannot be read as zarr: {error}.") from error
 
 
-def _open(path: Path, node: Any, axes: str | None) -> Stack:
-    name = path.name.removesuffix(".zarr").removesuffix(".ome") or "image"
+def open_zarr_node(
+    node: Any,
+    source: str,
+    path: Path | None,
+    axes: str | None,
+    wrap: Callable[[Any], Any] = lambda array: array,
+) -> Stack:
+    """The image in an open zarr node of a given name; `wrap` is put around each of its arrays. See `open_zarr`."""
+    name = source.removesuffix(".zarr").removesuffix(".ome") or "image"
     if isinstance(node, zarr.Array):
-        return Stack.from_arrays(node, axes=axes or _dimension_names(node), name=name, source=path.name, path=path)
+        names = axes or _dimension_names(node)
+        return Stack.from_arrays(wrap(node), axes=names, name=name, source=source, path=path)
     attributes = _attributes(node)
     if "plate" in attributes:
-        raise ImageError(f"{path.name} is a plate of many images. Open one of them, a folder such as A/1/0 inside it.")
+        raise ImageError(f"{source} is a plate of many images. Open one of them, a folder such as A/1/0 inside it.")
     scales = attributes.get("multiscales")
     if not scales:
         first = _first_image(node)
         if first is None:
-            raise ImageError(f"{path.name} holds no image: its metadata names no multiscales. Open an array inside it.")
+            raise ImageError(f"{source} holds no image: its metadata names no multiscales. Open an array inside it.")
         node, attributes = first
         scales = attributes["multiscales"]
     scale = scales[0]
-    arrays = tuple(_level(node, dataset["path"], path.name) for dataset in scale["datasets"])
+    arrays = tuple(wrap(_level(node, dataset["path"], source)) for dataset in scale["datasets"])
     letters, units = _axes(scale.get("axes"), len(arrays[0].shape))
-    named = named_axes(axes or letters, arrays[0].shape, path.name)
+    named = named_axes(axes or letters, arrays[0].shape, source)
     return Stack(
         arrays=arrays,
         axes=named,
         name=name,
-        source=path.name,
+        source=source,
         path=path,
         pixel_size=_pixel_size(scale, letters, units),
         channel_names=_channel_names(attributes.get("omero")),

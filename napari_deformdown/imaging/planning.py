@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,6 +79,27 @@ class Plan:
         ends = np.append(starts[1:], len(in_order))
         self.chunks = list(zip(in_order[starts].tolist(), starts.tolist(), ends.tolist(), strict=True))
 
+    @property
+    def remote(self) -> bool:
+        """Whether the level's pixels are fetched over a network."""
+        return self._level.remote
+
+    def ahead(self, chunks: Sequence[tuple[int, int, int]]) -> None:
+        """Told which of `chunks` will be served soon, so that they can be fetched together.
+
+        Raises
+        ------
+        ImageError
+            If they cannot be had.
+        """
+        self._level.ahead([self._region(number) for number, _, _ in chunks])
+
+    def _region(self, number: int) -> tuple[int, int, int, int]:
+        """y0, y1, x0, x1 of a chunk."""
+        (rows, columns), (chunk_y, chunk_x) = self._level.shape, self._level.chunk
+        top, left = number // self._per_row * chunk_y, number % self._per_row * chunk_x
+        return top, min(top + chunk_y, rows), left, min(left + chunk_x, columns)
+
     def serve(self, chunk: tuple[int, int, int]) -> int:
         """Read one of `chunks` and keep what the reads need of it; returns the bytes read. Safe in several threads.
 
@@ -86,9 +109,8 @@ class Plan:
             If the image cannot be read there.
         """
         number, start, end = chunk
-        (rows, columns), (chunk_y, chunk_x) = self._level.shape, self._level.chunk
-        top, left = number // self._per_row * chunk_y, number % self._per_row * chunk_x
-        pixels = self._level.read(top, min(top + chunk_y, rows), left, min(left + chunk_x, columns))
+        top, bottom, left, right_end = self._region(number)
+        pixels = self._level.read(top, bottom, left, right_end)
         mine = self._order[start:end]
         wide = pixels.shape[1]
         at = (self._row[mine] - top) * wide + (self._column[mine] - left)

@@ -28,6 +28,7 @@ except ImportError:  # Windows does not remove files that are open
     fcntl = None
 
 __all__ = [
+    "DEFAULT_GB",
     "build_file",
     "cache_folder",
     "cache_limit",
@@ -36,10 +37,13 @@ __all__ = [
     "file_identity",
     "find_file",
     "identity_of",
+    "set_cache_limit",
 ]
 
 _VARIABLE = "DEFORMDOWN_CACHE_GB"
-_DEFAULT_GB = 20.0
+DEFAULT_GB = 20.0
+# What a program that has settings of its own chose for its process.
+_chosen = {"gigabytes": DEFAULT_GB}
 _SUFFIX, _PART = ".tiles", ".part"
 # Bytes at both ends of a file that tell it from others.
 _ENDS = 64 * 1024
@@ -59,7 +63,7 @@ def cache_limit() -> float:
     ImageError
         If the environment variable is no number.
     """
-    text = os.environ.get(_VARIABLE, str(_DEFAULT_GB))
+    text = os.environ.get(_VARIABLE, str(_chosen["gigabytes"]))
     try:
         limit = float(text)
     except ValueError:
@@ -67,6 +71,19 @@ def cache_limit() -> float:
     if not limit >= 0:
         raise ImageError(f"{_VARIABLE} is a number of gigabytes, 0 or more, not {text!r}.")
     return limit * 1e9
+
+
+def set_cache_limit(gigabytes: float) -> None:
+    """Gigabytes that all pyramids of this process's user may take, where the environment variable does not say it.
+
+    Raises
+    ------
+    ImageError
+        If it is negative.
+    """
+    if not gigabytes >= 0:
+        raise ImageError(f"The cache's limit is a number of gigabytes, 0 or more, not {gigabytes}.")
+    _chosen["gigabytes"] = float(gigabytes)
 
 
 def cache_size() -> int:

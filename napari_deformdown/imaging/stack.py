@@ -111,16 +111,7 @@ class Stack:
         chosen = None if channels is None else channel_indices(channels, self.channels, names, self.source)
         if chosen == tuple(range(self.channels)):
             chosen = None
-        order = plane_order(self.axes)
-        plain = order == self.axes and (chosen is None or "S" not in order)
-        levels = []
-        for array in self.arrays:
-            if len(array.shape) != len(self.axes):
-                raise ImageError("The levels of the image differ in their axes.")
-            if not plain:
-                there = level_plane(where, self.axes, self.arrays[0].shape, array.shape)
-                array = View(array, self.axes, order, there, chosen)
-            levels.append(Level(array, order, source=self.source))
+        levels = self.levels_at(where, chosen)
         identity = None
         if self.kept_by is not None:
             identity = partial(self.kept_by, self.axes, sorted(where.items()), chosen)
@@ -146,6 +137,28 @@ class Stack:
             if lease is not None:
                 lease.release()
             raise
+
+    def levels_at(self, where: Mapping[str, int], channels: Sequence[int] | None = None) -> list[Level]:
+        """The levels of one plane as the source has them: none is added.
+
+        Parameters
+        ----------
+        where : mapping
+            Position along every axis beside rows, columns and channels.
+        channels : sequence of int, optional
+            Positions of channels; all without it.
+        """
+        order = plane_order(self.axes)
+        plain = order == self.axes and (channels is None or "S" not in order)
+        levels = []
+        for array in self.arrays:
+            if len(array.shape) != len(self.axes):
+                raise ImageError("The levels of the image differ in their axes.")
+            if not plain:
+                there = level_plane(where, self.axes, self.arrays[0].shape, array.shape)
+                array = View(array, self.axes, order, there, channels)
+            levels.append(Level(array, order, source=self.source))
+        return levels
 
     def close(self) -> None:
         """Give the share in the open file back; planes keep theirs."""

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from .sharing import Lease
 from .stack import Stack
 from .tiff_array import TiffBytes, level_array
 
-__all__ = ["TIFF_SUFFIXES", "open_tiff", "pixel_size"]
+__all__ = ["TIFF_SUFFIXES", "damage_told", "open_tiff", "pixel_size", "stack_of"]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".btf", ".tf8")
 # What a damaged TIFF makes its readers raise.
@@ -36,35 +36,41 @@ def open_tiff(path: Path, axes: str | None = None) -> Stack:
         If the file cannot be read, or `axes` do not fit it.
     """
     identity = identity_of(path)
-    with _damage_told(path):
+    with damage_told(path.name):
         tiff = tifffile.TiffFile(path)
     file = TiffBytes(tiff)
     try:
-        with _damage_told(path):
-            return _stack(tiff, file, path, axes, identity)
+        with damage_told(path.name):
+            return stack_of(tiff, file, path.name, path, axes, identity)
     except BaseException:
         file.close()
         raise
 
 
-def _stack(
-    tiff: tifffile.TiffFile, file: TiffBytes, path: Path, axes: str | None, identity: Callable[..., str | None]
+def stack_of(
+    tiff: tifffile.TiffFile,
+    file: TiffBytes,
+    name: str,
+    path: Path | None,
+    axes: str | None,
+    identity: Callable[..., str | None],
 ) -> Stack:
+    """The largest image of an open TIFF file of a given name; see `open_tiff`."""
     index = max(range(len(tiff.series)), key=lambda i: tiff.series[i].size)
     series = tiff.series[index]
     if series.keyframe.dtype is None:
-        raise ImageError(f"{path.name} holds values of a type that cannot be read.")
+        raise ImageError(f"{name} holds values of a type that cannot be read.")
     if 0 in series.shape or not {"Y", "X"} <= set(series.axes) and axes is None:
-        raise ImageError(f"{path.name} has no rows and columns: its shape is {tuple(series.shape)}.")
-    names = named_axes(axes or series.axes, series.shape, path.name)
+        raise ImageError(f"{name} has no rows and columns: its shape is {tuple(series.shape)}.")
+    names = named_axes(axes or series.axes, series.shape, name)
     # a level that lost an axis is none of this image
     levels = [v for v in series.levels if len(v.shape) == len(series.shape)]
     described = ome_description(tiff.ome_metadata, index) if tiff.is_ome and tiff.ome_metadata else None
     return Stack(
         arrays=tuple(level_array(v, file) for v in levels),
         axes=names,
-        name=path.stem.removesuffix(".ome"),
-        source=path.name,
+        name=PurePath(name).stem.removesuffix(".ome"),
+        source=name,
         path=path,
         pixel_size=(described and described.pixel_size) or pixel_size(tiff),
         channel_names=described.channel_names if described else (),
@@ -75,14 +81,14 @@ def _stack(
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
+def damage_told(name: str) -> Iterator[None]:
     """What damaged files raise becomes a sentence."""
     try:
         yield
     except ImageError:
         raise
     except _DAMAGED as error:
-        raise ImageError(f"{path.name} cannot be read as a TIFF file: {error}.") from error
+        raise ImageError(f"{name} cannot be read as a TIFF file: {error}.") from error
 
 
 def _value_range(series: Any, bits: int | None) -> tuple[float, float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,15 @@ _APERIO_YCBCR = 33003  # JPEG 2000 of YCbCr
 
 
 class TiffBytes:
-    """The bytes of an open TIFF file, read under one lock.
+    """The bytes of an open TIFF file, read under one lock; `remote` says whether they are far away.
 
     Parameters
     ----------
     tiff : tifffile.TiffFile
         Open; closed by `close`.
     """
+
+    remote = False
 
     def __init__(self, tiff: tifffile.TiffFile) -> None:
         self._tiff, self.lock = tiff, threading.RLock()
@@ -64,6 +67,9 @@ class TiffBytes:
             if len(data) == size * count:
                 return data
         raise ValueError("the file ends early")
+
+    def ahead(self, pieces: list[tuple[int, int]]) -> None:
+        """Told which pieces (offset, size) will be read soon; a file at hand needs no preparation."""
 
     def close(self) -> None:
         """Close the file."""
@@ -100,7 +106,7 @@ class TiffArray:
     """
 
     def __init__(self, series: Any, file: TiffBytes) -> None:
-        self._series, self._file = series, file
+        self._series, self._file, self.remote = series, file, file.remote
         key = self._key = series.keyframe
         self.shape: tuple[int, ...] = tuple(int(n) for n in series.shape)
         self.ndim = len(self.shape)
@@ -146,20 +152,56 @@ class TiffArray:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         parts = full_key(key, self.ndim)
-        spans = []
-        for part, n in zip(parts, self.shape, strict=True):
-            spans.append(range(*(part if isinstance(part, slice) else slice(part, part + 1 or None)).indices(n)))
+        spans = self._spans(parts)
         singles = tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)
-        lead, rest = spans[: len(self._lead)], spans[len(self._lead) :]
         out = np.empty([len(s) for s in spans], self.dtype)
         if out.size:
-            for place in itertools.product(*(range(len(s)) for s in lead)):
-                number = 0
-                for span, at, n in zip(lead, place, self._lead, strict=True):
-                    number = number * n + span[at]
-                out[place] = self._page_region(number, rest)
+            self.ahead([key])
+            for place, number in self._numbers(spans):
+                out[place] = self._page_region(number, spans[len(self._lead) :])
         found: NDArray[Any] = out[singles]
         return found
+
+    def ahead(self, keys: Sequence[Any]) -> None:
+        """Told what will be sliced soon: the tiles of a file that is far away are asked for together."""
+        if not self.remote:
+            return
+        wanted: list[tuple[int, int]] = []
+        for key in keys:
+            spans = self._spans(full_key(key, self.ndim))
+            if all(spans):
+                for _, number in self._numbers(spans):
+                    wanted += self._pieces(number, spans[len(self._lead) :])
+        self._file.ahead(wanted)
+
+    def _spans(self, parts: Sequence[Any]) -> list[range]:
+        """What integers and slices stand for along each axis."""
+        whole = (part if isinstance(part, slice) else slice(part, part + 1 or None) for part in parts)
+        return [range(*part.indices(n)) for part, n in zip(whole, self.shape, strict=True)]
+
+    def _numbers(self, spans: Sequence[range]) -> Iterator[tuple[tuple[int, ...], int]]:
+        """Places along the axes before the page's own, and the numbers of their pages."""
+        lead = spans[: len(self._lead)]
+        for place in itertools.product(*(range(len(s)) for s in lead)):
+            number = 0
+            for span, at, n in zip(lead, place, self._lead, strict=True):
+                number = number * n + span[at]
+            yield place, number
+
+    def _pieces(self, number: int, spans: Sequence[range]) -> list[tuple[int, int]]:
+        """Offset and size of the tiles or strips that hold a part of a page."""
+        page = None if self._plain and self._series.dataoffset is not None else self._page(number)
+        if page is None or (self._plain and page.is_contiguous):
+            return []  # stored as it is: asked for row by row
+        planes, rows, columns = spans if self._first else (range(1), *spans[:2])
+        (high, wide), key = self._tile, self._key
+        across, down = -(-key.imagewidth // wide), -(-key.imagelength // high)
+        found = []
+        for plane in planes:
+            for ty in range(rows[0] // high, rows[-1] // high + 1):
+                first = (plane * down + ty) * across
+                found += [self._place(page, first + tx) for tx in range(columns[0] // wide, columns[-1] // wide + 1)]
+        return [place for place in found if place is not None]
 
     def _page_region(self, number: int, spans: list[range]) -> NDArray[Any]:
         """Part of a page, in the page's axes."""
@@ -192,12 +234,10 @@ class TiffArray:
 
     def _segment(self, page: Any, index: int) -> NDArray[Any] | None:
         """A decoded tile or strip (rows, columns, samples), or None where the file has no bytes for it."""
-        if page is None or index >= len(page.dataoffsets):
+        place = self._place(page, index)
+        if place is None:
             return None
-        offset, size = page.dataoffsets[index], page.databytecounts[index]
-        if not offset or not size:
-            return None
-        data = self._file.read(page, offset, size)
+        data = self._file.read(page, *place)
         options: dict[str, Any] = {}
         if page.jpegtables is not None:
             options["jpegtables"] = page.jpegtables
@@ -206,6 +246,14 @@ class TiffArray:
         decoded: NDArray[Any] = page.keyframe.decode(data, index, **options)[0][0]
         ycbcr = self._key.compression == _APERIO_YCBCR and decoded.dtype == np.uint8 and is_untransformed(data)
         return from_ycbcr(decoded) if ycbcr else decoded
+
+    @staticmethod
+    def _place(page: Any, index: int) -> tuple[int, int] | None:
+        """Offset and size of a tile or strip, or None where the file has no bytes for it."""
+        if page is None or index >= len(page.dataoffsets):
+            return None
+        offset, size = int(page.dataoffsets[index]), int(page.databytecounts[index])
+        return (offset, size) if offset and size else None
 
     def _page(self, number: int) -> Any:
         with self._file.lock:

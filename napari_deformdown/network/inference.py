@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from ..imaging import ImageError, Pyramid, open_image, sample
+from ..imaging import Pyramid, open_image, sample
+from .channels import channels_for
 from .config import ModelConfig
 from .context import ContextHead
 from .model import DeformedSegmenter
@@ -138,31 +138,8 @@ def image_for_model(pyramid: Pyramid, config: ModelConfig) -> Pyramid:
     ImageError
         If the channels do not fit.
     """
-    found = pyramid.with_channels(_channels_for(pyramid, config))
+    found = pyramid.with_channels(channels_for(pyramid.name, pyramid.channels, pyramid.channel_names, config))
     if config.value_range is None:
         return found
     with found:
         return found.with_range(*config.value_range)
-
-
-def _channels_for(pyramid: Pyramid, config: ModelConfig) -> Sequence[int | str]:
-    has, wants, names = pyramid.channels, config.channels, pyramid.channel_names
-    if config.channel_names and names:
-        missing = [name for name in config.channel_names if name not in names]
-        if not missing:
-            return config.channel_names
-        raise ImageError(
-            f"The image {pyramid.name} has the channels {', '.join(names)}, but the model {config.name} was trained on "
-            f"{', '.join(config.channel_names)}. Choose another image or another model."
-        )
-    if config.channel_indices and max(config.channel_indices) < has:
-        return config.channel_indices
-    # With positions beyond the image but as many channels, somebody has chosen them before.
-    alpha = (has, wants) in ((4, 3), (2, 1)) and not names and not config.channel_indices
-    if has == wants or alpha:
-        return range(wants)
-    asked = f" at the positions {', '.join(map(str, config.channel_indices))}" if config.channel_indices else ""
-    raise ImageError(
-        f"The image {pyramid.name} has {has} channel{'s' * (has != 1)}, but the model {config.name} "
-        f"was trained on {wants}{asked}. Choose its channels, another image or another model."
-    )

@@ -142,8 +142,9 @@ class SamplingPanel(Chooser):
     def run(self) -> bool:
         """Segment the chosen image by all methods, in the background; returns whether that began."""
         wanted = self.wanted()
-        if wanted is None:
+        if wanted is None or self.source is None:
             return False
+        self.say(self.source.pyramid_note() or "")
         self._begin(wanted)
         self.live.start(wanted)
         self._enable()

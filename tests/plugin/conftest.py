@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import napari.settings
 import numpy as np
 import pytest
 from qtpy.compat import isalive
@@ -10,6 +11,14 @@ from napari_deformdown.plugin.panel import SamplingPanel
 from napari_deformdown.samples import blue_marble
 
 PLUGIN = "napari-deformdown"
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path_factory, monkeypatch):
+    """Nobody's own settings of napari and its plugins are read or changed."""
+    folder = tmp_path_factory.mktemp("settings")
+    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(folder / "settings.yaml"))
+    monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
 
 
 @pytest.fixture(scope="session")

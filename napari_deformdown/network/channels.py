@@ -1,0 +1,51 @@
+"""Which of an image's channels a model reads: by the names that it knows, else by position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..imaging.errors import ImageError
+from .config import ModelConfig
+
+__all__ = ["channels_for"]
+
+
+def channels_for(name: str, has: int, names: Sequence[str], config: ModelConfig) -> Sequence[int | str]:
+    """Channels in the model's order, as `Pyramid.with_channels` takes them.
+
+    Parameters
+    ----------
+    name : str
+        What to call the image in errors.
+    has : int
+        Its number of channels.
+    names : sequence of str
+        Their names, or empty.
+    config : ModelConfig
+        The model.
+
+    Raises
+    ------
+    ImageError
+        If the channels do not fit.
+    """
+    wants = config.channels
+    if config.channel_names and names:
+        missing = [c for c in config.channel_names if c not in names]
+        if not missing:
+            return config.channel_names
+        raise ImageError(
+            f"The image {name} has the channels {', '.join(names)}, but the model {config.name} was trained on "
+            f"{', '.join(config.channel_names)}. Choose another image or another model."
+        )
+    if config.channel_indices and max(config.channel_indices) < has:
+        return config.channel_indices
+    # With positions beyond the image but as many channels, somebody has chosen them before.
+    alpha = (has, wants) in ((4, 3), (2, 1)) and not names and not config.channel_indices
+    if has == wants or alpha:
+        return range(wants)
+    asked = f" at the positions {', '.join(map(str, config.channel_indices))}" if config.channel_indices else ""
+    raise ImageError(
+        f"The image {name} has {has} channel{'s' * (has != 1)}, but the model {config.name} "
+        f"was trained on {wants}{asked}. Choose its channels, another image or another model."
+    )
