@@ -267,7 +267,7 @@ class Cells(QObject):
         for name in ("scale", "translate", "rotate", "shear", "affine"):
             if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(options[name])):
                 setattr(layer, name, options[name])
-        for name in ("colormap", "contrast_limits"):
+        for name in ("colormap", "contrast_limits", "metadata"):
             if name in options and kind not in ("confidence", "sampled"):
                 setattr(layer, name, options[name])
 

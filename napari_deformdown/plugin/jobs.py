@@ -101,7 +101,7 @@ class Job(QObject):
 
     def start(self) -> None:
         """Begin in a thread."""
-        # Not a daemon: Python waits for it to notice that everything is closed, and does not pull the rug from under it.
+        # Not a daemon: Python waits for it to notice that everything is closed.
         threading.Thread(target=_run, args=(self._work, self._stop, self._relay), name="napari-deformdown job").start()
 
     def cancel(self) -> None:

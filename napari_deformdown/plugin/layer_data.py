@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..network.levels import LazyLevel
 from .colours import DIFFERENCE_COLOUR, LINE_COLOUR, POINT_COLOUR, class_colormap, density_colormap, doubt_colormap
 from .places import Place
+from .samples import METADATA
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -136,6 +137,10 @@ def _segmentation(scene: Scene, content: Content, densest: float) -> dict[str, A
         "multiscale": True,
         "colormap": class_colormap([c.color for c in scene.classes], scene.hidden),
         "opacity": 0.5,
+        # what File > Save knows of the classes
+        "metadata": {
+            METADATA: {"classes": [c.name for c in scene.classes], "colors": [c.color for c in scene.classes]}
+        },
         **scene.place.of_image(),
     }
 
