@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_deformdown.geometry import SAMPLERS, Warp, make_warp
-from napari_deformdown.imaging.writers import TILE
+from napari_deformdown.masks.tiles import TILE
 
 from ..timing import seconds
 from .pictures import anti_aliased, islands, label_density, segmentation, smooth
@@ -63,7 +63,7 @@ def measure(
 
 
 def write_zeros(path: Path, side: int) -> None:
-    """A mask of zeros by tifffile alone, with the tiles and the compression of `imaging.write_mask`."""
+    """A mask of zeros by tifffile alone, with the tiles and the compression of `masks.export_mask`."""
     tile = np.zeros((TILE, TILE), np.uint8)
     tifffile.imwrite(
         path,

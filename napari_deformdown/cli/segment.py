@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..imaging.errors import ImageError
 from ..network.config import METHODS
-from .arguments import parse_at, parse_budget, parse_channels
+from .arguments import parse_at, parse_budget, parse_channels, parse_image
+from .export import add_export_options, export_options
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["add_parser"]
 def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     """Add the command."""
     segment = commands.add_parser("segment", parents=[common], help="segment one image and write its mask")
-    segment.add_argument("image", type=Path, metavar="IMAGE", help="TIFF, OME-Zarr folder, PNG or JPEG")
+    segment.add_argument("image", type=parse_image, metavar="IMAGE", help="TIFF, OME-Zarr, PNG or JPEG; or a URL")
     segment.add_argument("--model", required=True, metavar="NAME_OR_FOLDER")
     segment.add_argument(
         "--sampler",
@@ -44,8 +45,11 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="FILE",
-        help="mask to write (.tif); a file of that name is replaced when the new one is complete",
+        help="what to write, in the format of its ending: .tif, .ome.tif, .ome.zarr, .png, .geojson, .coco.json, "
+        ".confidence.tif, .density.tif, .points.csv, .points.parquet; may be given several times; a file of that name "
+        "is replaced when the new one is complete",
     )
+    add_export_options(segment)
     segment.add_argument("--axes", metavar="NAMES", help="the image's axes where it does not say them, e.g. TZCYX")
     segment.add_argument(
         "--at", type=parse_at, metavar="AXIS=N,...", help="which plane of a stack, counted from 0, e.g. Z=0,T=3"
@@ -61,6 +65,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     from ..evaluation.cost import peak_megabytes
     from ..imaging import open_image
+    from ..masks import check_export, export_mask, make_record
     from ..network import load_model, segment
 
     _check_outputs(options.image, options.output)
@@ -71,11 +76,16 @@ def _run(options: argparse.Namespace) -> int:
         result = segment(pyramid, model, options.budget, options.sampler, progress=bars)
         seconds = time.perf_counter() - start
         start = time.perf_counter()
+        record = make_record(result, pyramid, model)
+        chosen = export_options(options, result)
         for output in options.output:
-            result.save(output, progress=bars.stage(f"writing {output.name}"))
+            check_export(output, result, level=options.level, region=options.region, overwrite=True)
+        for output in options.output:
+            stage = bars.stage(f"writing {output.name}")
+            export_mask(result, output, record=record, overwrite=True, progress=stage, **chosen)
         export_seconds = time.perf_counter() - start
     if options.json:
-        record = {
+        cost = {
             "image": str(options.image),
             "shape": list(result.shape),
             "at": dict(pyramid.at),
@@ -93,15 +103,17 @@ def _run(options: argparse.Namespace) -> int:
             "peak_mb": peak_megabytes(),
             "outputs": [str(output) for output in options.output],
         }
-        options.json.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+        options.json.write_text(json.dumps(cost, indent=2) + "\n", "utf-8")
     return 0
 
 
-def _check_outputs(image: Path, outputs: Sequence[Path]) -> None:
+def _check_outputs(image: Path | str, outputs: Sequence[Path]) -> None:
     """Everything about the outputs that can be known before the work starts."""
-    from ..imaging.writers import check_mask_path
+    from ..masks import check_export
 
     for output in outputs:
-        if output.exists() and image.exists() and output.samefile(image):
+        if output.exists() and isinstance(image, Path) and image.exists() and output.samefile(image):
             raise ImageError(f"The output {output} is the image itself. Give another name.")
-        check_mask_path(output)
+        check_export(output, overwrite=True)
+    if len(set(outputs)) < len(outputs):
+        raise ImageError("Two outputs have the same name. Give each its own.")

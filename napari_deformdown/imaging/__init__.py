@@ -1,4 +1,4 @@
-"""Images of any size, read lazily and within a budget; masks written in tiles.
+"""Images of any size, read lazily and within a budget.
 
 Names are loaded when they are used: opening an image needs no torch.
 """

@@ -17,4 +17,3 @@ from .readers import open_image as open_image
 from .sampling import Reading as Reading
 from .sampling import overview as overview
 from .sampling import sample as sample
-from .writers import write_mask as write_mask

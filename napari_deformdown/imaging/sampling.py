@@ -23,6 +23,8 @@ from .streaming import workers
 __all__ = ["Reading", "overview", "sample"]
 
 SUPERSAMPLE = 2
+# Over a network: chunks that are asked for together, and threads that fetch or decode.
+_TOGETHER, _FETCHING = 256, 16
 
 _Job = TypeVar("_Job")
 
@@ -96,7 +98,7 @@ def sample(
     ]
     jobs = [(plan, chunk) for plan in plans for chunk in plan.chunks]
     reading = Reading()
-    with closing(_in_threads(_serve, jobs)) as sizes:
+    with closing(_in_threads(_serve, jobs, _ahead if any(plan.remote for plan in plans) else None)) as sizes:
         for (plan, _), size in zip(jobs, sizes, strict=True):
             reading.bytes += size
             reading.chunks += 1
@@ -119,19 +121,29 @@ def _serve(job: tuple[Plan, tuple[int, int, int]]) -> int:
     return job[0].serve(job[1])
 
 
-def _in_threads(work: Callable[[_Job], int], jobs: Sequence[_Job]) -> Generator[int, None, None]:
+def _ahead(jobs: Sequence[tuple[Plan, tuple[int, int, int]]]) -> None:
+    for plan in dict.fromkeys(plan for plan, _ in jobs):
+        plan.ahead([chunk for owner, chunk in jobs if owner is plan])
+
+
+def _in_threads(
+    work: Callable[[_Job], int], jobs: Sequence[_Job], ahead: Callable[[Sequence[_Job]], None] | None = None
+) -> Generator[int, None, None]:
     """Results in the order of the jobs, a few jobs ahead: what decoded chunks take in memory stays bounded.
 
     Chunks decode outside Python's lock, so threads share the work. Closing the iterator drops what has not begun.
+    Over a network, `ahead` is told of many jobs at a time before they begin, and more threads wait for answers.
     """
     if len(jobs) < 2:
         yield from map(work, jobs)
         return
-    count = workers()
+    count = workers() if ahead is None else _FETCHING
     pool = ThreadPoolExecutor(count)
     running: deque[Future[int]] = deque()
     try:
-        for job in jobs:
+        for number, job in enumerate(jobs):
+            if ahead is not None and number % _TOGETHER == 0:
+                ahead(jobs[number : number + _TOGETHER])
             if len(running) == 2 * count:
                 yield running.popleft().result()
             running.append(pool.submit(work, job))

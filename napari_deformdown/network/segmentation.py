@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geometry import Warp
-from ..imaging import Reading, write_mask
+from ..imaging import Reading
 from ..imaging.progress import Progress
 from .confidence import ConfidenceKind
 from .config import LabelClass
@@ -199,46 +199,57 @@ class Segmentation:
         """The confidence as lazy array-likes, finest first."""
         return [ConfidenceLevel(self, k, kind) for k in range(self.level_count)]
 
-    def save(self, path: str | Path, *, progress: Progress | None = None) -> None:
-        """Write the full-resolution mask as a tiled TIFF; see `imaging.write_mask`."""
-        write_mask(
-            path,
-            # The writer has threads of its own.
-            lambda y0, y1, x0, x1: self.labels(0, (y0, y1, x0, x1), 1),
-            self.shape,
-            constants=self._constants,
-            pixel_size=self.pixel_size,
-            metadata={
-                "classes": [{"id": i, "name": c.name, "color": c.color} for i, c in enumerate(self.classes)],
-                **self._origin,
-            },
-            progress=progress,
-        )
+    def save(
+        self,
+        path: str | Path,
+        *,
+        level: int = 0,
+        region: tuple[int, int, int, int] | None = None,
+        record: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write the mask, or what goes with it, in the format that the name's ending stands for.
+
+        See `masks.export_mask`; what was there is replaced.
+        """
+        from ..masks import export_mask
+
+        export_mask(self, path, level=level, region=region, record=record, overwrite=True, progress=progress)
 
     def save_confidence(
         self,
         path: str | Path,
         *,
         kind: ConfidenceKind = "margin",
+        level: int = 0,
+        region: tuple[int, int, int, int] | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Write the full-resolution confidence as a tiled TIFF of uint8, 255 = certain; see `imaging.write_mask`."""
-        write_mask(
-            path,
-            lambda y0, y1, x0, x1: np.rint(255 * self.confidence(0, (y0, y1, x0, x1), kind, 1)).astype(np.uint8),
-            self.shape,
-            pixel_size=self.pixel_size,
-            metadata={"confidence": kind, "certain": 255, **self._origin},
-            progress=progress,
+        """Write the confidence as a tiled TIFF of uint8, 255 = certain; see `masks.export_mask`."""
+        from ..masks import export_mask
+
+        options: dict[str, Any] = {"holds": "confidence", "confidence": kind, "progress": progress}
+        export_mask(self, path, level=level, region=region, overwrite=True, **options)
+
+    def constants(self, level: int, rows: Sequence[int], columns: Sequence[int]) -> NDArray[np.int16]:
+        """The one class of blocks of a level where it is known without looking at its pixels.
+
+        Parameters
+        ----------
+        level : int
+            As in `labels`.
+        rows, columns : sequence of int
+            Edges (R + 1,) and (C + 1,) of the blocks, rising, in pixels of the level.
+
+        Returns
+        -------
+        ndarray
+            (R, C): the class, or -1 where there may be several.
+        """
+        edges = (
+            (torch.tensor(e, dtype=torch.float64) * (1 << level) / n).clamp(max=1)
+            for e, n in zip((rows, columns), self.shape, strict=True)
         )
-
-    @property
-    def _origin(self) -> dict[str, Any]:
-        return {"method": self.method, "budget": list(self.budget), **self.record}
-
-    def _constants(self, rows: Sequence[int], columns: Sequence[int]) -> NDArray[np.int16]:
-        """As `imaging.write_mask` asks for them."""
-        edges = (torch.tensor(e, dtype=torch.float64) / n for e, n in zip((rows, columns), self.shape, strict=True))
         return self._painter.constants(*edges)
 
     def _ranges(self, level: int, region: tuple[int, int, int, int] | None) -> tuple[range, range]:

@@ -133,7 +133,7 @@ def test_a_saved_mask_with_many_constant_tiles_is_the_labels(sampler, tmp_path) 
         density=torch.ones(8, 11),
         sampled=torch.zeros(3, 20, 30),
     )
-    known = result._constants([*range(0, 2600, 512), 2600], [*range(0, 3300, 512), 3300])
+    known = result.constants(0, [*range(0, 2600, 512), 2600], [*range(0, 3300, 512), 3300])
     assert (known == 0).sum() >= 7 and (known < 0).any()
     result.save(tmp_path / "m.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "m.tif"), result.labels())

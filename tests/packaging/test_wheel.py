@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 QT_BINDINGS = {"pyqt5", "pyqt6", "pyside2", "pyside6"}
-CORE_ROOMS = ["geometry", "imaging", "network"]
+CORE_ROOMS = ["geometry", "imaging", "network", "masks"]
 
 
 def build(kind: str, source: Path, target: Path) -> Path:

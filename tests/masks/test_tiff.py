@@ -11,7 +11,29 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_deformdown.imaging import Cancelled, ImageError, open_image, write_mask
+from napari_deformdown.imaging import Cancelled, ImageError, open_image
+from napari_deformdown.masks import export_mask
+from napari_deformdown.network import LabelClass
+
+
+class Asked:
+    """A source that gives what functions of (y0, y1, x0, x1) and of (row edges, column edges) say."""
+
+    classes = (LabelClass("none", "#000000"), LabelClass("some", "#ff8000"))
+
+    def __init__(self, region, shape, constants=None, pixel_size=None) -> None:
+        self.shape, self.pixel_size, self._region = shape, pixel_size, region
+        if constants is not None:
+            self.constants = lambda level, rows, columns: constants(rows, columns)
+
+    def labels(self, level=0, region=None):
+        assert level == 0
+        return self._region(*region)
+
+
+def write_mask(path, region, shape, *, constants=None, pixel_size=None, metadata=None, progress=None) -> None:
+    source = Asked(region, shape, constants, pixel_size)
+    export_mask(source, path, record=metadata, overwrite=True, progress=progress)
 
 
 def pattern(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
@@ -157,7 +179,7 @@ def test_a_failure_leaves_an_older_file_as_it_was(tmp_path) -> None:
     with pytest.raises(RuntimeError):
         write_mask(tmp_path / "m.tif", broken, (1500, 1000))
     assert (tmp_path / "m.tif").read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["m.tif"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.tif", "m.tif.json"]
 
 
 def test_an_older_file_is_replaced(tmp_path) -> None:
@@ -176,9 +198,9 @@ def test_the_older_file_is_there_until_the_new_one_is_complete(tmp_path) -> None
     assert tifffile.imread(tmp_path / "m.tif").shape == (600, 700)
 
 
-@pytest.mark.parametrize("name", ["m.png", "m", "m.tif.gz", ".tif"])
+@pytest.mark.parametrize("name", ["m.jpg", "m", "m.tif.gz", ".tif"])
 def test_another_suffix_is_refused(tmp_path, name) -> None:
-    with pytest.raises(ImageError, match=".tif or .tiff"):
+    with pytest.raises(ImageError, match="end its name in one of .tif, .ome.tif"):
         write_mask(tmp_path / name, pattern, (6, 7))
 
 

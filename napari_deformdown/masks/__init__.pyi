@@ -1,0 +1,14 @@
+from .exporting import check_export as check_export
+from .exporting import export_mask as export_mask
+from .formats import FORMATS as FORMATS
+from .formats import Format as Format
+from .formats import file_filter as file_filter
+from .formats import format_of as format_of
+from .opening import MaskFile as MaskFile
+from .opening import open_mask as open_mask
+from .records import make_record as make_record
+from .records import read_record as read_record
+from .records import record_path as record_path
+from .source import ArrayMask as ArrayMask
+from .source import MaskSource as MaskSource
+from .source import Window as Window
