@@ -84,9 +84,8 @@ Glomeruli in PAS-stained kidney biopsies: as tiles of 1024 x 1024 px, and set in
 
 ## Limits
 
-The slides are made: real tiles with straight borders on a plain ground. Learnt from nine tiles. On tiles, which are
-mostly tissue, uniform sampling is better from 128x192 points on: the uniform fraction was chosen on tiles and slides
-together.
+The slides are made: real tiles with straight borders on a plain ground. Learnt from nine tiles; floors were chosen on
+three tiles and four slides.
 
 Licence of the weights: BSD-3-Clause. Images: Bueno et al. (2020), doi:10.17632/k7nvtgn2x6.3, CC BY 4.0. Weights that
 the encoder started from: EfficientNet-Lite0, Apache-2.0.
