@@ -2,11 +2,12 @@
 
 from .boundaries import BoundaryCounts, count_boundaries
 from .ceiling import TrueShares, ceiling
-from .comparison import Comparison, MethodScore, compare
+from .comparison import Comparison, MethodScore, compare, score_results
 from .evaluate import LabelledImage, check_images, evaluate
 from .metrics import confusion, iou, score_segmentation
 from .report import equal_pixels, equal_time, to_csv, to_markdown
 from .rows import EvaluationRow, average, dice
+from .sweep import SweepPoint, sweep
 
 __all__ = [
     "BoundaryCounts",
@@ -14,6 +15,7 @@ __all__ = [
     "EvaluationRow",
     "LabelledImage",
     "MethodScore",
+    "SweepPoint",
     "TrueShares",
     "average",
     "ceiling",
@@ -26,7 +28,9 @@ __all__ = [
     "equal_time",
     "evaluate",
     "iou",
+    "score_results",
     "score_segmentation",
+    "sweep",
     "to_csv",
     "to_markdown",
 ]

@@ -1,9 +1,8 @@
-"""Both methods on one image: results, cost, and what the learnt sampler buys, in numbers and one sentence."""
+"""Several methods on one image: results, cost, and what the learnt sampler buys, in numbers and one sentence."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,44 +12,17 @@ from numpy.typing import NDArray
 
 from ..imaging import Pyramid
 from ..network import DeformedSegmenter, Segmentation, segment
-from .metrics import confusion, iou
+from .memory import PeakMemory
+from .scoring import BOUNDARY_WIDTH, MethodScore, Scoring
 
-__all__ = ["Comparison", "MethodScore", "compare"]
+__all__ = ["Comparison", "MethodScore", "Scoring", "compare", "score_results", "warm_up"]
 
 Progress = Callable[[str, int, int], None]
 
-# Scores are counted on at most about this many pixels, evenly spread: enough for two decimals, and quick.
-_SCORED_PIXELS = 2_000_000
-
-
-@dataclass(frozen=True)
-class MethodScore:
-    """Cost and quality of one method on one image.
-
-    Parameters
-    ----------
-    points : int
-        Pixels that the network saw, plus those of the overview that the density was made from.
-    share : float
-        The same as a fraction of the image's pixels.
-    megabytes : float
-        Read from the image, decompressed.
-    seconds : float
-        From reading to probabilities.
-    per_class : ndarray or None
-        IoU of each class with the ground truth, NaN where a class is in neither; None without ground truth.
-    """
-
-    points: int
-    share: float
-    megabytes: float
-    seconds: float
-    per_class: NDArray[np.float64] | None
-
-    @property
-    def miou(self) -> float | None:
-        """Mean IoU over the classes that occur."""
-        return None if self.per_class is None else float(np.nanmean(self.per_class))
+# Points of mean IoU that a difference must have to be called one.
+_THRESHOLD = 0.5
+# A density that leaves its mean of one by no more than this places its points evenly.
+_FLAT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -65,29 +37,71 @@ class Comparison:
         Segmentation by method.
     scores : dict
         MethodScore by method.
-    agreement : float
-        Share of pixels on which the first two methods agree.
+    agreement : float or None
+        Share of pixels on which the first two methods agree; None where there is one alone.
+    boundary_width : int
+        Pixels of full resolution on one side of a contour that boundary IoU looked at.
+    level : int
+        That scores were counted on; 0 is full resolution.
+    notes : tuple of str
+        Sentences on what of the ground truth does not count.
     """
 
     pyramid: Pyramid
     results: dict[str, Segmentation]
     scores: dict[str, MethodScore]
-    agreement: float
+    agreement: float | None
+    boundary_width: int = BOUNDARY_WIDTH
+    level: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether there are scores against ground truth."""
+        return bool(self.scores) and all(s.per_class is not None for s in self.scores.values())
 
     def sentence(self) -> str:
-        """Whether learnt sampling pays on this image, said plainly."""
-        uniform, learnt = self.scores["uniform"].miou, self.scores["learnt"].miou
-        if uniform is None or learnt is None:
-            return (
-                f"Uniform and learnt sampling agree on {self.agreement:.1%} of the pixels. "
-                "Choose a ground-truth layer to see which is right."
-            )
-        gain = 100 * (learnt - uniform)
-        if gain >= 0.5:
-            return f"Learnt sampling pays here: {gain:+.1f} points of mean IoU over uniform."
-        if gain > -0.5:
-            return f"Learnt sampling does not pay here: {gain:+.1f} points of mean IoU against uniform."
-        return f"Uniform wins here: learnt sampling changes mean IoU by {gain:+.1f} points."
+        """Whether learnt sampling pays on this image, said plainly; another method where that was not run."""
+        others = [method for method in self.scores if method != "uniform"]
+        if "uniform" not in self.scores or not others:
+            return "Run uniform sampling and another method to see which pays here."
+        other = "learnt" if "learnt" in others else others[0]
+        return " ".join([self._verdict(other), *self.notes])
+
+    def _verdict(self, other: str) -> str:
+        uniform, score = self.scores["uniform"].miou, self.scores[other].miou
+        gain = None if uniform is None or score is None else 100 * (score - uniform)
+        if other == "learnt" and self._evenly():
+            return self._back_to_uniform(gain)
+        name = f"{other.capitalize()} sampling"
+        if gain is None:
+            agreement = self.scores[other].agreement
+            agreement = self.agreement if agreement is None else agreement
+            share = "" if agreement is None else f" agree on {agreement:.1%} of the pixels"
+            return f"Uniform and {other} sampling{share}. Choose a ground-truth layer to see which is right."
+        if gain >= _THRESHOLD:
+            return f"{name} pays here: {gain:+.1f} points of mean IoU over uniform."
+        if gain > -_THRESHOLD:
+            return f"{name} does not pay here: {gain:+.1f} points of mean IoU against uniform."
+        return f"Uniform wins here: {other} sampling changes mean IoU by {gain:+.1f} points."
+
+    def _evenly(self) -> bool:
+        """Whether the model's own density puts the points where uniform sampling has them."""
+        result = self.results.get("learnt")
+        if result is None:
+            return False
+        spread = float(result.density.max() - result.density.min())
+        return result.record.get("uniform_fraction") == 1 or spread <= _FLAT
+
+    def _back_to_uniform(self, gain: float | None) -> str:
+        rows, columns = self.results["learnt"].budget
+        text = f"The model samples uniformly here: it spreads {rows} x {columns} points evenly over this image"
+        agreement = self.scores["learnt"].agreement
+        if (agreement is None or agreement == 1) and not gain:
+            return f"{text}, so both results are the same."
+        if gain is None:
+            return f"{text}; what differs comes from the networks alone."
+        return f"{text}; {gain:+.1f} points of mean IoU come from the networks alone."
 
 
 def compare(
@@ -99,7 +113,7 @@ def compare(
     truth: Any = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Segment one image by several methods.
+    """Segment one image by several methods, and score them.
 
     Parameters
     ----------
@@ -110,7 +124,7 @@ def compare(
     budget : (int, int)
         Rows and columns of sampling points, for every method.
     methods : sequence of str
-        At least two of `network.METHODS`.
+        Of `network.METHODS`, each once.
     truth : array-like or list of array-likes, optional
         Class ids (H, W), or their levels, finest first.
     progress : callable, optional
@@ -121,70 +135,97 @@ def compare(
     ImageError, ModelError
         As `segment`.
     ValueError
-        If the ground truth has another size than the image.
+        If the ground truth has another size than the image, or ids that are none of the model's; before any work.
     """
-    levels = _truth_levels(truth, pyramid.shape)
-    _warm_up(model, budget, methods)
+    scoring = Scoring(truth, pyramid.shape, len(model.config.classes))
+    warm_up(model, budget, methods)
     results: dict[str, Segmentation] = {}
-    seconds: dict[str, float] = {}
+    peaks: dict[str, float] = {}
     for method in methods:
 
         def report(stage: str, done: int, total: int, method: str = method) -> None:
             if progress is not None:
                 progress(f"{method}: {stage}", done, total)
 
-        start = time.perf_counter()
-        results[method] = segment(pyramid, model, budget, method, progress=report)
-        seconds[method] = time.perf_counter() - start
+        with PeakMemory(model.device) as memory:
+            results[method] = segment(pyramid, model, budget, method, progress=report)
+        if memory.megabytes is not None:
+            peaks[method] = memory.megabytes
+    return _scored(pyramid, results, scoring, peaks, progress)
 
-    if progress is not None:
-        progress("scores", 0, 1)
-    level = 0
-    while np.prod(results[methods[0]].level_shape(level)) > _SCORED_PIXELS:
-        level += 1
-    labels = {method: result.labels(level) for method, result in results.items()}
-    known = None if levels is None else _truth_at(levels, level, results[methods[0]])
-    pixels = pyramid.shape[0] * pyramid.shape[1]
-    scores = {}
+
+def score_results(
+    pyramid: Pyramid,
+    results: Mapping[str, Segmentation],
+    truth: Any = None,
+    *,
+    peaks: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Score results that are there already, such as those of a live view.
+
+    Seconds are the sum of each result's stages. Quality is counted on a level of at most two million pixels, boundaries
+    in a band of `BOUNDARY_WIDTH` full-resolution pixels or one pixel of that level, whichever is wider: the cost is the
+    same for images of any size.
+
+    Parameters
+    ----------
+    pyramid : Pyramid
+        The image that they are of.
+    results : mapping
+        Segmentation by method.
+    truth : array-like, list of array-likes or Scoring, optional
+        Class ids (H, W), or their levels, finest first. A `Scoring` of the image has read them already, which is
+        quicker where results of one image are scored again and again.
+    peaks : mapping, optional
+        Largest memory of each run in MB by method, where it was measured; see `PeakMemory`.
+    progress : callable, optional
+        Called with (what is done, done, in all); may raise `Cancelled`.
+
+    Raises
+    ------
+    ValueError
+        If there is no result, a result is of another image, or the ground truth does not fit, as for `compare`.
+    """
+    if not results:
+        raise ValueError("There is no result to score. Run a method first.")
     for method, result in results.items():
-        points = budget[0] * budget[1] + result.overview_points
-        per_class = None
-        if known is not None:
-            per_class = iou(confusion(known, labels[method], len(result.classes)))
-        scores[method] = MethodScore(points, points / pixels, result.reading.bytes / 1e6, seconds[method], per_class)
-    first, second = (labels[m] for m in methods[:2])
-    return Comparison(pyramid, results, scores, float((first == second).mean()))
+        if result.shape != pyramid.shape:
+            raise ValueError(f"The {method} result is of another image than {pyramid.name}. Run the method again.")
+    scoring = truth if isinstance(truth, Scoring) else Scoring(truth, pyramid.shape)
+    if scoring.shape != pyramid.shape:
+        raise ValueError(f"The ground truth is of another image than {pyramid.name}. Choose labels of this image.")
+    return _scored(pyramid, dict(results), scoring, peaks or {}, progress)
 
 
-def _warm_up(model: DeformedSegmenter, budget: tuple[int, int], methods: Sequence[str]) -> None:
+def _scored(
+    pyramid: Pyramid,
+    results: dict[str, Segmentation],
+    scoring: Scoring,
+    peaks: Mapping[str, float],
+    progress: Progress | None,
+) -> Comparison:
+    labels: dict[str, NDArray[np.uint8]] = {}
+    scores: dict[str, MethodScore] = {}
+    total = 2 * len(results)
+    for method, result in results.items():
+        if progress is not None:
+            progress("scores", len(labels), total)
+        labels[method] = scoring.labels(result)
+    for method, result in results.items():
+        if progress is not None:
+            progress("scores", len(labels) + len(scores), total)
+        scores[method] = scoring.score(result, labels[method], uniform=labels.get("uniform"), peak_mb=peaks.get(method))
+    first_two = list(labels.values())[:2]
+    agreement = float((first_two[0] == first_two[1]).mean()) if len(first_two) == 2 else None
+    return Comparison(
+        pyramid, results, scores, agreement, scoring.boundary_width, level=scoring.level, notes=scoring.notes
+    )
+
+
+def warm_up(model: DeformedSegmenter, budget: tuple[int, int], methods: Sequence[str]) -> None:
     """The first pass of a network at a size pays for its set-up; no method shall be charged for coming first."""
     model.eval()
     with torch.inference_mode():
         for method in methods:
             model(torch.zeros(1, model.config.channels, *budget, device=model.device), method)
-
-
-def _truth_levels(truth: Any, shape: tuple[int, int]) -> list[Any] | None:
-    if truth is None:
-        return None
-    levels = list(truth) if isinstance(truth, (list, tuple)) else [truth]
-    if tuple(levels[0].shape) != shape:
-        size = " x ".join(str(n) for n in levels[0].shape)
-        raise ValueError(
-            f"The ground truth has {size} pixels, the image {shape[0]} x {shape[1]}. Choose labels of this image."
-        )
-    return levels
-
-
-def _truth_at(levels: list[Any], level: int, result: Segmentation) -> NDArray[Any]:
-    """Ground truth at the centres of a level's pixels, from the level itself or the finest one."""
-    shape = result.level_shape(level)
-    for candidate in levels:
-        if tuple(candidate.shape) == shape:
-            return np.asarray(candidate[:])
-    step, half = 2**level, 2**level // 2
-    rows, columns = result.shape
-    y = np.minimum(np.arange(shape[0]) * step + half, rows - 1)
-    x = np.minimum(np.arange(shape[1]) * step + half, columns - 1)
-    strips = [np.asarray(levels[0][int(row)])[x] for row in y]
-    return np.stack(strips)

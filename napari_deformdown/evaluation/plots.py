@@ -32,6 +32,11 @@ AXES: dict[str, tuple[str, Callable[[Row], float]]] = {
     "seconds": ("seconds from image to probabilities", lambda row: float(row["seconds"])),
 }
 
+VALUES = {
+    "miou": "mean IoU at full resolution",
+    "settled": "pixels whose class is that of the budget before",
+}
+
 
 def check_plots() -> None:
     """Whether plots can be drawn.
@@ -74,15 +79,17 @@ def save_plots(rows: Sequence[Row], folder: Path) -> list[Path]:
     return paths
 
 
-def draw(rows: Sequence[Row], axis: str) -> Figure:
-    """A figure of mean IoU, with each method's ceiling dotted above it.
+def draw(rows: Sequence[Row], axis: str, value: str = "miou") -> Figure:
+    """A figure of mean IoU, with each method's ceiling dotted above it where it is known.
 
     Parameters
     ----------
     rows : sequence of mappings
-        From `average`.
+        From `average`, or points of `sweep` as dictionaries.
     axis : "pixels" or "seconds"
         What is on the x axis, in logarithms.
+    value : "miou" or "settled"
+        What is on the y axis.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -94,16 +101,18 @@ def draw(rows: Sequence[Row], axis: str) -> Figure:
         mine = sorted((row for row in rows if row["method"] == method), key=cost)
         x = [cost(row) for row in mine]
         colour = COLOURS.get(method, OTHER)
-        axes.plot(x, _values(mine, "miou"), "o-", color=colour, label=method, linewidth=1.8, markersize=5)
-        axes.plot(x, _values(mine, "ceiling_miou"), ":", color=colour, linewidth=1.2)
-    axes.plot([], [], ":", color="#777777", linewidth=1.2, label="ceiling")
+        axes.plot(x, _values(mine, value), "o-", color=colour, label=method, linewidth=1.8, markersize=5)
+        if "ceiling_miou" in mine[0]:
+            axes.plot(x, _values(mine, "ceiling_miou"), ":", color=colour, linewidth=1.2)
+    if any("ceiling_miou" in row for row in rows):
+        axes.plot([], [], ":", color="#777777", linewidth=1.2, label="ceiling")
     axes.set_xscale("log")
     # Costs often span less than a power of ten, which alone would have one tick.
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 10 else f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
-    axes.set_ylabel("mean IoU at full resolution")
+    axes.set_ylabel(VALUES[value])
     axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=4, frameon=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["EqualCost", "equal_pixels", "equal_time", "pixels_seen", "to_csv", "to_markdown"]
+__all__ = ["EqualCost", "equal_pixels", "equal_time", "pixels_seen", "to_csv", "to_curve", "to_markdown"]
 
 Row = Mapping[str, Any]
 
@@ -102,13 +102,34 @@ def to_markdown(rows: Sequence[Row]) -> str:
     coarse = max((row["boundary_level"] for row in rows), default=0)
     if coarse:
         parts.append(f"Boundaries of the largest images were looked at on level {coarse}, and widths are its pixels.")
-    for title, unit, found in (
-        ("seconds", "{:.3f}", equal_time(rows)),
-        ("pixels", "{:,.0f}", equal_pixels(rows)),
-    ):
-        if found:
-            parts.append(f"Against uniform sampling at equal {title}, between the budgets that it was measured at:")
-            parts.append(_equal_table(found, title, unit))
+    return "\n\n".join([*parts, *_equal_parts(rows)]) + "\n"
+
+
+def to_curve(rows: Sequence[Row]) -> str:
+    """Points of `sweep` as tables in Markdown, and what each method gains over uniform sampling at equal cost."""
+    classes = list(rows[0]["per_class"] or ()) if rows else []
+    heads = ["budget", "method", *(["mIoU", *classes] if classes else []), "settled"]
+    heads += ["pixels", "of the image", "MB read", "seconds"]
+    lines = [
+        [
+            row["budget"],
+            row["method"],
+            *([f"**{_text(row['miou'])}**"] if classes else []),
+            *(_text(row["per_class"][name]) for name in classes),
+            _text(row["settled"], "{:.2%}"),
+            f"{pixels_seen(row):,.0f}",
+            f"{row['pixel_share']:.2g}" if row["pixel_share"] < 1e-4 else f"{row['pixel_share']:.2%}",
+            f"{row['bytes_read'] / 1e6:.1f}",
+            f"{row['seconds']:.3f}",
+        ]
+        for row in rows
+    ]
+    parts = [_table(heads, lines)]
+    parts.append(
+        "Settled: pixels whose class is the same as at the budget before. Pixels: sampling points and overview."
+    )
+    if classes:
+        parts += _equal_parts(rows)
     return "\n\n".join(parts) + "\n"
 
 
@@ -140,6 +161,18 @@ def _equal(rows: Sequence[Row], cost: Callable[[Row], float]) -> list[EqualCost]
         uniform = float(np.interp(math.log(cost(row)), places, values)) if inside else None
         found.append(EqualCost(row["budget"], row["method"], cost(row), row["miou"], uniform))
     return found
+
+
+def _equal_parts(rows: Sequence[Row]) -> list[str]:
+    parts = []
+    for title, unit, found in (
+        ("seconds", "{:.3f}", equal_time(rows)),
+        ("pixels", "{:,.0f}", equal_pixels(rows)),
+    ):
+        if found:
+            parts.append(f"Against uniform sampling at equal {title}, between the budgets that it was measured at:")
+            parts.append(_equal_table(found, title, unit))
+    return parts
 
 
 def _equal_table(found: Sequence[EqualCost], title: str, unit: str) -> str:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..evaluation.comparison import Comparison
-    from ..network.config import LabelClass
+    from ..evaluation.sweep import SweepPoint
+    from ..network.expected import Expected
 
-__all__ = ["budget_text", "fit_budget", "legend", "results_table"]
+__all__ = [
+    "budget_text",
+    "cost_text",
+    "curve_sentence",
+    "curve_tsv",
+    "fit_budget",
+    "percent",
+]
 
 _LEAST = 8
+# Points of mean IoU below which two methods are called equal.
+_THRESHOLD = 0.5
 
 
 def fit_budget(rows: int, aspect: float) -> tuple[int, int]:
@@ -20,49 +28,87 @@ def fit_budget(rows: int, aspect: float) -> tuple[int, int]:
     return max(_LEAST, rows), max(_LEAST, round(rows * aspect))
 
 
-def budget_text(budget: tuple[int, int], shape: tuple[int, int] | None) -> str:
-    """The budget as points and, where an image is chosen, as a share of its pixels."""
+def budget_text(budget: tuple[int, int], shape: tuple[int, int] | None, expected: Expected | None = None) -> str:
+    """The budget as points, and where it is known as a share of the image's pixels and as what a run will cost."""
     points = budget[0] * budget[1]
     text = f"{budget[0]} x {budget[1]} = {points:,} points"
-    if shape is None:
-        return text
-    return f"{text}, {percent(points / (shape[0] * shape[1]))} of {shape[0]:,} x {shape[1]:,} pixels"
+    if shape is not None:
+        text += f", {percent(points / (shape[0] * shape[1]))} of {shape[0]:,} x {shape[1]:,} pixels"
+    return text if expected is None else f"{text}; {cost_text(expected)}"
+
+
+def cost_text(expected: Expected) -> str:
+    """What a run is expected to cost, with no more digits than are known: "about 0.4 s, 6 MB read"."""
+    seconds, megabytes = expected.seconds, expected.megabytes
+    if seconds >= 90:
+        took = f"{seconds / 60:.0f} min"
+    else:
+        took = "under 0.1 s" if seconds < 0.095 else f"{seconds:.0f} s" if seconds >= 9.5 else f"{seconds:.1f} s"
+    if megabytes >= 1000:
+        read = f"{megabytes / 1000:.1f} GB"
+    else:
+        read = (
+            "under 1 MB" if megabytes < 0.95 else f"{megabytes:.0f} MB" if megabytes >= 9.5 else f"{megabytes:.1f} MB"
+        )
+    return f"{'' if took.startswith('under') else 'about '}{took}, {read} read"
+
+
+def curve_sentence(points: Sequence[SweepPoint], cost: str) -> str:
+    """What a curve says of learnt against uniform sampling at equal cost.
+
+    Parameters
+    ----------
+    points : sequence of SweepPoint
+        Of the curve.
+    cost : "pixels" or "seconds"
+        What is held equal.
+    """
+    from ..evaluation.report import equal_pixels, equal_time
+
+    if not points:
+        return ""
+    others = [m for m in dict.fromkeys(p.method for p in points) if m != "uniform"]
+    other = "learnt" if "learnt" in others else next(iter(others), None)
+    if all(p.miou is None for p in points):
+        return "Choose ground truth and compute again to see which method is right."
+    equal = equal_time if cost == "seconds" else equal_pixels
+    gains = [
+        100 * found.gain
+        for found in equal([p.to_dict() for p in points])
+        if found.method == other and found.gain is not None
+    ]
+    if other is None or not gains:
+        return ""
+    where = f"at equal {cost} ({len(gains)} budget{'s' * (len(gains) > 1)})"
+    low, high = min(gains), max(gains)
+    span = f"{low:+.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:+.1f} to {high:+.1f}"
+    if low >= _THRESHOLD:
+        return f"{other.capitalize()} sampling pays {where}: {span} points of mean IoU over uniform."
+    if high <= -_THRESHOLD:
+        return f"Uniform wins {where}: {other} sampling changes mean IoU by {span} points."
+    if max(abs(low), abs(high)) < _THRESHOLD:
+        return f"{other.capitalize()} sampling does not pay {where}: {span} points of mean IoU against uniform."
+    better = sum(gain >= _THRESHOLD for gain in gains)
+    worse = sum(gain <= -_THRESHOLD for gain in gains)
+    return (
+        f"{other.capitalize()} sampling gains at {better} and loses at {worse} of {len(gains)} budgets "
+        f"at equal {cost}: {span} points of mean IoU."
+    )
+
+
+def curve_tsv(points: Sequence[SweepPoint]) -> str:
+    """The points of a curve as tab-separated text with a header."""
+    classes = points[0].classes if points else ()
+    heads = ["method", "rows", "columns", "points", "seconds", "MB read", "mean IoU", "boundary IoU", "same as first"]
+    lines = [[*heads, *(f"IoU {' '.join(name.split())}" for name in classes)]]
+    for p in points:
+        per_class = [None] * len(classes) if p.score.per_class is None else list(p.score.per_class)
+        values = [p.score.points, p.score.seconds, p.score.megabytes, p.miou, p.score.boundary_iou, p.same_as_first]
+        texts = ["" if v is None or v != v else f"{v:.6g}" for v in [*values[1:], *per_class]]
+        lines.append([p.method, str(p.budget[0]), str(p.budget[1]), str(values[0]), *texts])
+    return "\n".join("\t".join(line) for line in lines) + "\n"
 
 
 def percent(share: float) -> str:
     """A share as percent, to two significant digits."""
     return f"{100 * share:.2g} %"
-
-
-def results_table(comparison: Comparison) -> str:
-    """Methods with their cost and, with ground truth, their scores, as rich text."""
-    names = [c.name for c in next(iter(comparison.results.values())).classes]
-    scores = comparison.scores
-    rows: list[tuple[str, list[str]]] = [
-        ("points read", [f"{s.points:,}" for s in scores.values()]),
-        ("of the pixels", [percent(s.share) for s in scores.values()]),
-        ("MB read", [f"{s.megabytes:.1f}" for s in scores.values()]),
-        ("seconds", [f"{s.seconds:.2f}" for s in scores.values()]),
-    ]
-    if all(s.per_class is not None for s in scores.values()):
-        rows.append(("mean IoU", [f"<b>{s.miou:.3f}</b>" for s in scores.values()]))
-        for index, name in enumerate(names):
-            values = [s.per_class[index] for s in scores.values() if s.per_class is not None]
-            rows.append((f"IoU {name}", ["-" if v != v else f"{v:.3f}" for v in values]))
-    head = "".join(f"<th align='right'>&nbsp;&nbsp;{escape(m)}</th>" for m in scores)
-    body = "".join(
-        f"<tr><td>{escape(title)}</td>"
-        + "".join(f"<td align='right'>&nbsp;&nbsp;{cell}</td>" for cell in cells)
-        + "</tr>"
-        for title, cells in rows
-    )
-    return f"<table><tr><th></th>{head}</tr>{body}</table>"
-
-
-def legend(classes: Sequence[LabelClass]) -> str:
-    """Class names with their colours as rich text; class 0 is shown without one, as in the layers."""
-    parts = [
-        escape(c.name) if i == 0 else f"<span style='color:{c.color}'>&#9632;</span>&nbsp;{escape(c.name)}"
-        for i, c in enumerate(classes)
-    ]
-    return "<p>" + "&nbsp; ".join(parts) + "</p>"
