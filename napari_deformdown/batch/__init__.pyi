@@ -1,0 +1,13 @@
+from .job import Job as Job
+from .job import SlideResult as SlideResult
+from .job import run_slide as run_slide
+from .memory import MemoryEstimate as MemoryEstimate
+from .memory import estimate_memory as estimate_memory
+from .run import check_outputs as check_outputs
+from .run import local_threads as local_threads
+from .run import make_job as make_job
+from .run import run_batch as run_batch
+from .run import summary as summary
+from .slides import Slide as Slide
+from .slides import find_slides as find_slides
+from .staging import staging_folder as staging_folder

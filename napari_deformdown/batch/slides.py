@@ -1,0 +1,162 @@
+"""Which slides a batch has: files, folders, patterns and URLs as a list of sources, each with a name for its mask."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..imaging.errors import ImageError
+from ..imaging.label_ids import shortened
+from ..imaging.ome_zarr import is_zarr
+from ..imaging.pairs import stem_of
+from ..imaging.readers import SUFFIXES
+from ..imaging.remote_file import file_system
+from ..imaging.urls import file_name, is_url, local_path
+
+__all__ = ["Slide", "find_slides"]
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One image of a batch.
+
+    Parameters
+    ----------
+    source : str
+        An absolute path or a URL.
+    name : str
+        What its mask is called, without an ending; with the folders below the one that was given, parted by slashes.
+    """
+
+    source: str
+    name: str
+
+
+def find_slides(words: Sequence[str | Path], *, recursive: bool = False, without: Path | None = None) -> list[Slide]:
+    """The slides that files, folders, patterns and URLs stand for, each once, in their order.
+
+    Parameters
+    ----------
+    words : sequence of str or Path
+        Files or zarr folders, whatever their endings; folders, of which the images are taken; patterns such as
+        ``slides/**/*.svs``; URLs of any of these, where a folder's ends with a slash.
+    recursive : bool
+        Look into the folders of folders.
+    without : Path, optional
+        A folder whose files are no slides: that of the masks.
+
+    Raises
+    ------
+    ImageError
+        If a word stands for no image, or two slides would have masks of one name.
+    """
+    found: dict[str, Slide] = {}
+    for word in words:
+        text = str(word)
+        local = local_path(text) if is_url(text) else Path(text)
+        some = False
+        for slide in _remote(text) if local is None else _local(local, recursive, without):
+            some = True
+            found.setdefault(slide.source, slide)
+        if not some:
+            raise ImageError(f"{text} holds no images. Give files that end in {', '.join(SUFFIXES)}, or OME-Zarr.")
+    _check_names(found.values())
+    return list(found.values())
+
+
+def _local(path: Path, recursive: bool, without: Path | None) -> Iterator[Slide]:
+    if is_zarr(path) or path.is_file():
+        yield Slide(str(path.absolute()), stem_of(path))
+    elif path.is_dir():
+        for image in _inside(path, recursive, without):
+            yield _slide(image, path)
+    elif _MAGIC.search(str(path)):
+        base = _base(path)
+        hits = sorted(Path(hit) for hit in glob.glob(str(path), recursive=True))
+        zarrs = {hit for hit in hits if is_zarr(hit)}
+        for hit in hits:
+            inside = zarrs.intersection(hit.parents) or (without is not None and _below(hit, without))
+            if not inside and _is_image(hit):
+                yield _slide(hit, base)
+    else:
+        raise ImageError(f"There is no file or folder {path}.")
+
+
+def _inside(folder: Path, recursive: bool, without: Path | None) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or (without is not None and _below(path, without)):
+            continue
+        if _is_image(path):
+            yield path
+        elif recursive and path.is_dir():
+            yield from _inside(path, recursive, without)
+
+
+def _is_image(path: Path) -> bool:
+    return (path.suffix.lower() in SUFFIXES and path.is_file()) or is_zarr(path)
+
+
+def _below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _slide(image: Path, base: Path) -> Slide:
+    return Slide(str(image.absolute()), (image.relative_to(base).parent / stem_of(image)).as_posix())
+
+
+def _base(pattern: Path) -> Path:
+    """The folder above the first part with a wildcard."""
+    parts = []
+    for part in pattern.parts:
+        if _MAGIC.search(part):
+            break
+        parts.append(part)
+    return Path(*parts)
+
+
+def _remote(url: str) -> Iterator[Slide]:
+    if _MAGIC.search(url.partition("?")[0]):
+        fs, pattern = file_system(url)
+        base = str(_base(Path(pattern.split("://")[-1]))).strip("/")
+        paths = [str(p) for p in _listed(url, fs.glob, pattern)]
+    elif url.endswith("/") and not url.rstrip("/").lower().endswith(".zarr"):
+        fs, folder = file_system(url)
+        base = folder.split("://")[-1].strip("/")
+        paths = [str(p) for p in _listed(url, fs.ls, folder, detail=False)]
+    else:
+        yield Slide(url, _stem(file_name(url)))
+        return
+    for path in sorted(p.rstrip("/") for p in paths):
+        if PurePosixPath(path).suffix.lower() in (*SUFFIXES, ".zarr"):
+            inner = PurePosixPath(path.split("://")[-1].strip("/"))
+            parent = inner.parent.relative_to(base) if inner.is_relative_to(base) else PurePosixPath()
+            yield Slide(fs.unstrip_protocol(path), (parent / _stem(inner.name)).as_posix())
+
+
+def _listed(url: str, listing: object, path: str, **options: object) -> list[str]:
+    try:
+        return list(listing(path, **options))  # type: ignore[operator]
+    except Exception as error:  # file systems raise what their clients raise, of any kind
+        raise ImageError(f"What {url} holds cannot be listed: {error}. Give the addresses of single images.") from error
+
+
+def _stem(name: str) -> str:
+    return stem_of(Path(name)) or name
+
+
+def _check_names(slides: Iterable[Slide]) -> None:
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for slide in slides:
+        by_name[slide.name.casefold()].append(slide.source)
+    several = [" and ".join(sources) for sources in by_name.values() if len(sources) > 1]
+    if several:
+        raise ImageError(
+            f"Masks of different slides would have one name: {shortened(several)}. Put them into batches with output "
+            "folders of their own, or give the folder above them with --recursive."
+        )

@@ -1,0 +1,12 @@
+from .files import CorrectedFile as CorrectedFile
+from .files import find_corrected as find_corrected
+from .files import read_corrections as read_corrections
+from .merging import CorrectedLevel as CorrectedLevel
+from .merging import CorrectedSegmentation as CorrectedSegmentation
+from .merging import corrected as corrected
+from .next_regions import Region as Region
+from .next_regions import next_regions as next_regions
+from .painted import Corrections as Corrections
+from .strokes import Stroke as Stroke
+from .strokes import hold_back as hold_back
+from .strokes import strokes as strokes

@@ -1,0 +1,16 @@
+from .events import DoubtRaised as DoubtRaised
+from .events import FinetuneEvent as FinetuneEvent
+from .events import FinetuneFinished as FinetuneFinished
+from .events import FinetuneStarted as FinetuneStarted
+from .events import FinetuneStep as FinetuneStep
+from .events import HeldBackScored as HeldBackScored
+from .events import ImagePrepared as ImagePrepared
+from .folders import VersionWritten as VersionWritten
+from .folders import finetune_files as finetune_files
+from .folders import version_facts as version_facts
+from .fresh import is_fresh as is_fresh
+from .fresh import with_classes as with_classes
+from .options import FinetuneOptions as FinetuneOptions
+from .prepared import CorrectedImage as CorrectedImage
+from .tuning import data_fingerprint as data_fingerprint
+from .tuning import finetune as finetune

@@ -1,0 +1,82 @@
+"""What speaks against corrections or result, in sentences: a model that learnt something wrong says so."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from ..network import DeformedSegmenter
+from .events import DoubtRaised, HeldBackScored
+from .prepared import Prepared
+from .scoring import on_strokes
+
+__all__ = ["agreement_fell", "contradicted", "too_small"]
+
+# Mean probability of the painted class below which a stroke is contradicted, and the part of the median of all strokes
+# that it has to be below as well: corrections are errors of the base model, and some are hard to learn.
+_DOUBTFUL, _PART = 0.25, 0.4
+_FALL = 0.05
+
+
+def too_small(images: Sequence[Prepared]) -> DoubtRaised | None:
+    """Strokes smaller than a sampling point of the budget: nothing can be learnt from them."""
+    found = []
+    for image in images:
+        point = image.shape[0] * image.shape[1] / math.prod(image.budget)
+        # learnt sampling may lie this much denser
+        densest = min((fraction for way, fraction in image.ways.values() if way != "uniform"), default=1.0)
+        found += [_entry(image, k, "") for k, s in enumerate(image.strokes) if s.area < 0.5 * point * densest]
+    if not found:
+        return None
+    are, them = ("is", "it") if len(found) == 1 else ("are", "them")
+    return DoubtRaised(
+        f"{_strokes(len(found))} {are} smaller than a sampling point: raise the budget or paint {them} larger, or the "
+        "network cannot see what was corrected.",
+        found,
+    )
+
+
+def contradicted(model: DeformedSegmenter, images: Sequence[Prepared]) -> DoubtRaised | None:
+    """Strokes that no tuned method follows although it follows most others."""
+    names = [c.name for c in model.config.classes]
+    follows, entries = [], []
+    for image in images:
+        every = range(len(image.strokes))
+        looks = [on_strokes(model, image, method, every) for method in image.distinct()]
+        for k in every:
+            label = image.strokes[k].label
+            best = max((of[k] for of in looks), key=lambda mean: float(mean[label]))
+            found = int(best[:-1].argmax())
+            follows.append(1.0 if found == label else float(best[label]))
+            entries.append(_entry(image, k, names[found], names[label]))
+    least = min(_DOUBTFUL, _PART * statistics.median(follows))
+    found_wrong = [entry for entry, value in zip(entries, follows, strict=True) if value < least]
+    if not found_wrong:
+        return None
+    return DoubtRaised(
+        f"{_strokes(len(found_wrong))} of {len(follows)} contradict{'s' * (len(found_wrong) == 1)} what the network "
+        "learnt from the others: look at their class again before you keep this version.",
+        found_wrong,
+    )
+
+
+def agreement_fell(before: HeldBackScored, after: HeldBackScored) -> DoubtRaised | None:
+    """Strokes that were held back are labelled worse than before."""
+    fell = [m for m, value in after.agreement.items() if value < before.agreement.get(m, 0.0) - _FALL]
+    if not fell:
+        return None
+    parts = [f"{m} from {before.agreement[m]:.0%} to {after.agreement[m]:.0%}" for m in fell]
+    return DoubtRaised(
+        f"Agreement with the corrections that were held back fell ({', '.join(parts)}): some labels may be wrong, or "
+        "there are too few. Discard this version or look at them again."
+    )
+
+
+def _strokes(count: int) -> str:
+    return f"{count} correction{'s' * (count != 1)}"
+
+
+def _entry(image: Prepared, k: int, found: str, painted: str = "") -> dict[str, Any]:
+    return {"image": image.name, "box": list(image.strokes[k].box), "painted": painted, "found": found}

@@ -1,0 +1,55 @@
+"""Which points a step looks at: corrected ones, evenly over classes and strokes, and unlabelled ones to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from ..corrections import Stroke
+
+__all__ = ["draw_corrected", "freedom"]
+
+# Points of strokes that distances are measured from.
+_ANCHORS = 128
+
+
+def draw_corrected(strokes: Sequence[Stroke], count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Points (count, 2) of strokes and their class ids (count,).
+
+    Every class gets the same share, and within a class a stroke one that grows with the root of its area: a large area
+    says more than a small one, but not as much as it has pixels.
+    """
+    labels = np.array([s.label for s in strokes])
+    weights = torch.tensor([s.area**0.5 for s in strokes], dtype=torch.float64)
+    for label in np.unique(labels):
+        mine = torch.from_numpy(labels == label)
+        weights[mine] /= weights[mine].sum()
+    chosen = torch.multinomial(weights, count, True, generator=generator)
+    places = torch.rand(count, generator=generator, dtype=torch.float64)
+    points, ids = torch.empty(count, 2, dtype=torch.float64), torch.from_numpy(labels)[chosen]
+    for k in chosen.unique().tolist():
+        mine, own = chosen == k, torch.from_numpy(strokes[k].points)
+        points[mine] = own[(places[mine] * len(own)).long()]
+    return points, ids
+
+
+def freedom(points: Tensor, strokes: Sequence[Stroke], shape: tuple[int, int], reach: float) -> Tensor:
+    """How free points (Q, 2) are to follow strokes: (Q,), 1 at a stroke, 0 far from all.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Of the image in pixels: distances are the same along both axes.
+    reach : float
+        Standard deviation in these pixels.
+    """
+    if not strokes or reach <= 0:
+        return torch.zeros(len(points))
+    size = np.array(shape, float)
+    anchors = np.concatenate([s.points[:: max(1, len(s.points) // _ANCHORS)] for s in strokes]) * size
+    distance, _ = cKDTree(anchors).query(points.numpy() * size)
+    return torch.from_numpy(np.exp(-0.5 * (distance / reach) ** 2)).float()

@@ -1,0 +1,96 @@
+"""Fine-tuning from folders: images, corrections of the same names, and a new version's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..corrections import CorrectedFile, read_corrections
+from ..imaging import open_image
+from ..network import DeformedSegmenter
+from ..versions import write_version
+from .events import FinetuneEvent, FinetuneFinished
+from .options import FinetuneOptions
+from .prepared import CorrectedImage
+from .tuning import finetune
+
+__all__ = ["VersionWritten", "finetune_files", "version_facts"]
+
+
+@dataclass(frozen=True)
+class VersionWritten:
+    """The new version lies in its folder."""
+
+    folder: str
+    id: str
+    name: str
+
+
+def finetune_files(
+    model: DeformedSegmenter,
+    files: Sequence[CorrectedFile],
+    output: Path,
+    budget: tuple[int, int] | None = None,
+    options: FinetuneOptions | None = None,
+    *,
+    name: str = "",
+    opened: Callable[[int, int], None] | None = None,
+) -> Iterator[FinetuneEvent | VersionWritten]:
+    """Fine-tune on files and write the version; see `finetune`.
+
+    Parameters
+    ----------
+    files : sequence of CorrectedFile
+        From `find_corrected`.
+    output : Path
+        A new folder.
+    name : str
+        The version's; made of the model's and the number of corrections without it.
+    opened : callable, optional
+        Called with (images opened, in all).
+
+    Yields
+    ------
+    As `finetune`, at last VersionWritten
+    """
+    with ExitStack() as stack:
+        images = []
+        for number, file in enumerate(files):
+            pyramid = stack.enter_context(open_image(file.image))
+            corrections = read_corrections(file.corrections, pyramid.shape, model.config.classes)
+            images.append(CorrectedImage(pyramid, corrections, file.name))
+            if opened is not None:
+                opened(number + 1, len(files))
+        for event in finetune(model, images, budget, options):
+            yield event
+            if isinstance(event, FinetuneFinished):
+                version = write_version(event.model, output, **version_facts(event, name))
+                yield VersionWritten(str(output), version.id, version.name)
+
+
+def version_facts(event: FinetuneFinished, name: str = "", parent: str = "") -> dict[str, Any]:
+    """What a version says of a fine-tuning, as keywords of `VersionStore.add` and `write_version`.
+
+    Parameters
+    ----------
+    event : FinetuneFinished
+        What came of it.
+    name : str
+        The version's; made of the model's and the number of corrections without it.
+    parent : str
+        Id of the version that it was compared with; the base model's name without it.
+    """
+    record = event.record
+    strokes = record["strokes"]
+    scores = {key: record[key] for key in ("held_back", "doubts") if key in record}
+    return {
+        "name": name or f"{record['base']}, {strokes} correction{'s' * (strokes != 1)}",
+        "parent": parent or record["base"],
+        "base": record["base"],
+        "data": record["data"],
+        "settings": {k: v for k, v in record.items() if k not in ("held_back", "doubts", "data", "base")},
+        "scores": scores,
+    }
