@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..imaging.urls import is_url
 from ..network.config import METHODS
 
-__all__ = ["Commands", "parse_at", "parse_budget", "parse_budgets", "parse_channels", "parse_count", "parse_methods"]
+__all__ = [
+    "Commands",
+    "parse_at",
+    "parse_budget",
+    "parse_budgets",
+    "parse_channels",
+    "parse_count",
+    "parse_image",
+    "parse_methods",
+]
 
 if TYPE_CHECKING:
     # What commands add their parsers to; argparse has no public name for it.
@@ -87,6 +98,11 @@ def parse_at(text: str) -> dict[str, int]:
             raise argparse.ArgumentTypeError(f"a plane is written like Z=0 or Z=0,T=3, not {text!r}")
         found[axis.upper()] = int(number)
     return found
+
+
+def parse_image(text: str) -> Path | str:
+    """A URL as it is, anything else as a path."""
+    return text if is_url(text) else Path(text)
 
 
 def parse_channels(text: str) -> list[int | str]:

@@ -11,14 +11,14 @@ from typing import NoReturn
 from ..imaging.errors import Cancelled, ImageError
 from ..network.config import ModelError
 from ..samples.errors import MissingDataError
-from . import demo, evaluate, models, segment, train
+from . import batch, compare, demo, evaluate, export, finetune, models, segment, sweep, train
 
 __all__ = ["BAD_INPUT", "FAILED", "main"]
 
 BAD_INPUT, FAILED = 2, 1
 
 # In the order of the help; each adds its own parser.
-_COMMANDS = (demo, segment, models, train, evaluate)
+_COMMANDS = (demo, segment, compare, sweep, batch, export, models, train, finetune, evaluate)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -36,6 +36,15 @@ class Bars:
         """A callback (done, in all) for one stage."""
         return lambda done, total: self(name, done, total)
 
+    def one(self, name: str) -> Any:
+        """A callback (what is done, done, in all) for one stage, with what is done as words behind its bar."""
+
+        def report(what: str, done: int, total: int) -> None:
+            self(name, done, total)
+            self.note(what)
+
+        return report
+
     def note(self, text: str) -> None:
         """Words behind the bar of the present stage, until the next ones."""
         if self._bar is not None:

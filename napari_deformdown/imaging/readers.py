@@ -13,8 +13,10 @@ from .flat import FLAT_SUFFIXES, open_flat
 from .ome_zarr import is_zarr, open_zarr
 from .progress import Progress
 from .pyramid import Pyramid
+from .remote import open_remote
 from .stack import Stack
 from .tiff import TIFF_SUFFIXES, open_tiff
+from .urls import is_url, local_path
 
 __all__ = ["SUFFIXES", "open_image", "open_stack"]
 
@@ -37,9 +39,10 @@ def open_image(
 
     Parameters
     ----------
-    source : path, array-like, list of array-likes, or Pyramid
-        A TIFF, PNG, JPEG or BMP file or a folder with OME-Zarr or zarr; an array (H, W), (H, W, C), (C, H, W), or with
-        more axes that `axes` names; or the levels of a pyramid, finest first. A `Pyramid` is taken with the plane,
+    source : path, URL, array-like, list of array-likes, or Pyramid
+        A TIFF, PNG, JPEG or BMP file or a folder with OME-Zarr or zarr; the address of a TIFF file or of OME-Zarr
+        (http://, s3://, gs:// and what else fsspec knows; extra `remote`); an array (H, W), (H, W, C), (C, H, W), or
+        with more axes that `axes` names; or the levels of a pyramid, finest first. A `Pyramid` is taken with the plane,
         channels and range asked for; it is returned itself where nothing is.
     axes : str, optional
         One letter for each axis, where the source does not say it itself or says it wrong: Y and X, C or S for
@@ -66,7 +69,7 @@ def open_image(
         return Pyramid.from_array(
             source, axes=axes, at=at, channels=channels, value_range=value_range, progress=progress
         )
-    stack = open_stack(Path(source), axes)
+    stack = open_stack(source, axes)
     try:
         if value_range is not None:
             stack = replace(stack, value_range=value_range)
@@ -75,14 +78,20 @@ def open_image(
         stack.close()
 
 
-def open_stack(path: Path, axes: str | None = None) -> Stack:
-    """A file or folder with all its axes, nothing chosen and nothing read; close it after use.
+def open_stack(source: str | Path, axes: str | None = None) -> Stack:
+    """A file, folder or URL with all its axes, nothing chosen and nothing read; close it after use.
 
     Raises
     ------
     ImageError
         If it is missing, or is not an image that can be read.
     """
+    if isinstance(source, str) and is_url(source):
+        local = local_path(source)
+        if local is None:
+            return open_remote(source, axes)
+        source = local
+    path = Path(source)
     if is_zarr(path):
         return open_zarr(path, axes)
     if not path.is_file():

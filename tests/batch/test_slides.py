@@ -1,0 +1,88 @@
+"""Words become slides."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_deformdown.batch import check_outputs, find_slides
+from napari_deformdown.imaging import ImageError
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    for name in ("a.tif", "b.svs", "notes.txt", ".hidden.tif", "x/c.ome.tif", "x/y/d.png", "masks/a.tif", "a.tif.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"0")
+    zarr.save_array(tmp_path / "x" / "e.ome.zarr", np.zeros((4, 4), np.uint8))
+    return tmp_path
+
+
+def names(*words: object, **options: object) -> list[str]:
+    return [slide.name for slide in find_slides(list(words), **options)]  # type: ignore[arg-type]
+
+
+def test_files_folders_and_patterns(tree) -> None:
+    assert names(tree / "a.tif") == ["a"]
+    assert names(tree) == ["a", "b"]
+    assert names(tree, without=tree / "masks", recursive=True) == ["a", "b", "x/c", "x/e", "x/y/d"]
+    assert names(tree / "x" / "*") == ["c", "e"]
+    assert names(f"{tree}/**/*", without=tree / "masks") == ["a", "b", "x/c", "x/e", "x/y/d"]
+    assert names(tree / "x" / "e.ome.zarr") == ["e"]
+    assert names(tree / "a.tif", tree) == ["a", "b"]  # each once
+
+
+def test_sources_are_absolute(tree, monkeypatch) -> None:
+    monkeypatch.chdir(tree)
+    (slide,) = find_slides(["a.tif"])
+    assert slide.source == str(tree / "a.tif") and os.path.isabs(slide.source)
+
+
+def test_urls_are_slides_as_they_are() -> None:
+    (slide,) = find_slides(["s3://bucket/x/a%20b.svs?version=2"])
+    assert (slide.source, slide.name) == ("s3://bucket/x/a%20b.svs?version=2", "a b")
+
+
+def test_remote_folders_and_patterns_are_listed() -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    for name in ("a.tif", "y/b.svs", "notes.txt"):
+        memory.pipe_file(f"/deformdown-test/{name}", b"0")
+    try:
+        assert names("memory://deformdown-test/") == ["a"]
+        found = find_slides(["memory://deformdown-test/**"])
+        assert [s.name for s in found] == ["a", "y/b"]
+        assert all(s.source.startswith("memory://") for s in found)
+    finally:
+        memory.rm("/deformdown-test", recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [("{}/missing.tif", "There is no file"), ("{}/*.jpg", "holds no images"), ("{}/empty", "holds no images")],
+)
+def test_what_stands_for_nothing_is_said(tree, word, sentence) -> None:
+    (tree / "empty").mkdir()
+    with pytest.raises(ImageError, match=sentence):
+        find_slides([word.format(tree)])
+
+
+def test_two_masks_of_one_name_are_refused(tree) -> None:
+    (tree / "A.PNG").write_bytes(b"0")
+    with pytest.raises(ImageError, match=r"one name: .*a\.tif"):
+        find_slides([tree])
+    with pytest.raises(ImageError, match="one name"):
+        find_slides([tree / "a.tif", tree / "masks" / "a.tif"])
+
+
+def test_a_mask_never_replaces_its_image(tree) -> None:
+    slides = find_slides([tree / "a.tif"])
+    with pytest.raises(ImageError, match="replace the image itself"):
+        check_outputs(slides, tree, [".tif"])
+    check_outputs(slides, tree, [".geojson"])
+    check_outputs(slides, tree / "masks", [".tif"])

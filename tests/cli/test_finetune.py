@@ -1,0 +1,117 @@
+"""`napari-deformdown finetune`: a version's folder from images and corrections, the same events, wrong input said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_deformdown.cli import main
+from napari_deformdown.network import LabelClass, ModelConfig, load_config, load_model, save_model
+from napari_deformdown.training import TrainingOptions, new_model
+from napari_deformdown.versions import VersionStore
+
+SMALL = {"architecture": "Unet", "encoder": "tu-mobilenetv3_small_050", "decoder_channels": [16, 8, 8, 8, 8]}
+CONFIG = ModelConfig(
+    name="base",
+    classes=(LabelClass("tissue", "#000000"), LabelClass("gland", "#ffffff")),
+    segmenter=SMALL,
+    density_channels=8,
+    budget=(16, 24),
+)
+
+
+@pytest.fixture
+def folders(tmp_path) -> Path:
+    save_model(new_model(CONFIG, TrainingOptions()), tmp_path / "base")
+    chance = np.random.default_rng(0)
+    for name in ("images", "corrections"):
+        (tmp_path / name).mkdir()
+    for stem in "abc":
+        pixels = chance.integers(0, 256, (160, 240, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{stem}.png")
+    labels = np.zeros((160, 240), np.uint8)
+    labels[10:50, 10:60], labels[100:140, 150:200] = 1, 2
+    Image.fromarray(labels).save(tmp_path / "corrections" / "a.png")
+    ring = [[20, 20], [70, 20], [70, 70], [20, 70], [20, 20]]
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"classification": {"name": "Gland"}},
+    }
+    (tmp_path / "corrections" / "b.geojson").write_text(json.dumps(feature))
+    return tmp_path
+
+
+def run(capsys, folder: Path, *words: object, **changes: object):
+    """Exit code, stdout, and the lines of stderr."""
+    given = {"model": "base", "images": "images", "corrections": "corrections", "output": "new", **changes}
+    named = [w for key, value in given.items() for w in (f"--{key}", str(folder / str(value)))]
+    try:
+        code = main(["finetune", *named, *map(str, words)])
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    return code, out, err.strip().splitlines()
+
+
+def test_a_version_is_written_that_other_commands_open(capsys, folders) -> None:
+    events, record = folders / "events.jsonl", folders / "record.json"
+    code, out, err = run(
+        capsys, folders, "--steps", 2, "--seconds", 0, "--name", "mine", "--events", events, "--json", record
+    )
+    assert code == 0 and out.strip() == str(folders / "new")
+    assert any("3 corrections on 2 images, 0 held back" in line for line in err)
+    config = load_config(folders / "new")
+    assert config.training["finetuned"]["images"] == ["a", "b"] and config.training["finetuned"]["steps"] == 2
+    load_model(folders / "new", "cpu")
+    told = json.loads(record.read_text())
+    assert (told["name"], told["parent"], told["base"]) == ("mine", "base", "base")
+    assert told["settings"]["budget"] == [16, 24] and len(told["data"]) == 64
+    kinds = [json.loads(line)["event"] for line in events.read_text().splitlines()]
+    assert kinds[:3] == ["ImagePrepared", "ImagePrepared", "FinetuneStarted"]
+    assert kinds.count("FinetuneStep") == 2 and kinds[-2:] == ["FinetuneFinished", "VersionWritten"]
+    # and it comes into a store of versions as it is
+    assert VersionStore(folders / "store").import_folder(folders / "new").name == "mine"
+
+
+def test_one_s_own_classes_start_from_nothing(capsys, folders) -> None:
+    (folders / "corrections" / "b.geojson").unlink()
+    code, _, _ = run(capsys, folders, "--steps", 1, "--classes", "ground,vessel=#ff0000", "--methods", "uniform")
+    assert code == 0
+    config = load_config(folders / "new")
+    assert [(c.name, c.color) for c in config.classes][1] == ("vessel", "#ff0000")
+    assert config.training["finetuned"]["fresh"]
+
+
+@pytest.mark.parametrize(
+    ("words", "changes", "said"),
+    [
+        ((), {"images": "nowhere"}, "no folder"),
+        ((), {"corrections": "images"}, "same folder"),
+        ((), {"model": "nothing"}, "There is no model"),
+        ((), {"output": "base"}, "there already"),
+        ((), {"output": "no/where"}, "Make it first"),
+        (("--steps", "0"), {}, "whole number from 1"),
+        (("--methods", "edge"), {}, "uniform, learnt or both"),
+        (("--held-back", "1"), {}, "held_back"),
+        (("--classes", "one"), {}, "two or more"),
+        (("--classes", "a,b=red"), {}, "colour"),
+        (("--seconds", "-1"), {}, "number from 0"),
+    ],
+)
+def test_wrong_input_is_said_before_any_work(capsys, folders, words, changes, said) -> None:
+    code, _, err = run(capsys, folders, *words, **changes)
+    assert code == 2 and said in " ".join(err), err
+    assert not (folders / "new").exists()
+
+
+def test_unknown_ids_are_said_and_leave_nothing(capsys, folders) -> None:
+    labels = np.full((160, 240), 7, np.uint8)
+    Image.fromarray(labels).save(folders / "corrections" / "a.png")
+    code, _, err = run(capsys, folders, "--steps", 1)
+    assert code == 2 and "7" in err[-1] and len(err) == 1
+    assert sorted(p.name for p in folders.iterdir()) == ["base", "corrections", "images"]
