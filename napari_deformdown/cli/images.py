@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
-from ..imaging.label_ids import LabelIds
 from .arguments import parse_at, parse_channels
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ def opened(options: argparse.Namespace, config: ModelConfig, bars: Bars) -> Iter
             return
         if not options.labels.exists():
             raise ImageError(f"There is no file {options.labels}.")
+        from ..imaging.label_ids import LabelIds
+
         ids = LabelIds(len(config.classes))
         with LabelledImage(pyramid.name, pyramid, partial(open_labels, options.labels, ids)).opened() as found:
             yield found
