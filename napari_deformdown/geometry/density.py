@@ -83,7 +83,8 @@ def spread(density: Tensor) -> Tensor:
         (N,), in (0, 1].
     """
     shares = density.flatten(1) / density.sum((1, 2))[:, None]
-    return torch.special.entr(shares).sum(1).exp() / shares.shape[1]
+    found: Tensor = torch.special.entr(shares).sum(1).exp() / shares.shape[1]
+    return found
 
 
 def blur(density: Tensor, sigma: float) -> Tensor:
