@@ -9,8 +9,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-# Modules with measure(), and table(figures) where there is a table to print.
-BENCHMARKS = {"geometry": "geometry.report", "main_job": "main_job"}
+# Modules with measure(), options(arguments) -> keywords of it where it has some, and table(figures) where there is one.
+BENCHMARKS = {"finetune": "finetune.study", "geometry": "geometry.report", "main_job": "main_job"}
 
 
 def main() -> None:
@@ -18,10 +18,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("benchmark", choices=sorted(BENCHMARKS))
     parser.add_argument("--json", type=Path, help="file for the figures, instead of standard output")
-    arguments = parser.parse_args()
+    arguments, rest = parser.parse_known_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     benchmark = import_module(f".{BENCHMARKS[arguments.benchmark]}", __package__)
-    figures = benchmark.measure()
+    if rest and not hasattr(benchmark, "options"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    figures = benchmark.measure(**(benchmark.options(rest) if hasattr(benchmark, "options") else {}))
     text = json.dumps(figures, indent=2) + "\n"
     if arguments.json:
         arguments.json.write_text(text, "utf-8")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..finetuning.options import FinetuneOptions
 from ..network.config import LabelClass, ModelError
+from ..training.palette import class_colors
 from .arguments import parse_budget, parse_count
 from .progress import Bars
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from .arguments import Commands
 
 __all__ = ["add_parser", "parse_classes"]
-
-# Colours of classes that come without one.
-_COLOURS = ("#1b1b2f", "#f5d76e", "#d1345b", "#3fb8af", "#7fd1ae", "#e07a5f", "#8e7cc3", "#f2f2f2")
 
 
 def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -88,13 +86,12 @@ def parse_classes(text: str) -> list[LabelClass]:
     argparse.ArgumentTypeError
         If there are fewer than two, one is there twice, or a colour is none.
     """
-    found = []
-    for number, part in enumerate(text.split(",")):
-        name, _, colour = (word.strip() for word in part.partition("="))
-        try:
-            found.append(LabelClass(name, colour or _COLOURS[number % len(_COLOURS)]))
-        except ModelError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+    parts = [[word.strip() for word in part.partition("=")] for part in text.split(",")]
+    colours = class_colors([part[2] or None for part in parts])
+    try:
+        found = [LabelClass(part[0], colour) for part, colour in zip(parts, colours, strict=True)]
+    except ModelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     names = [c.name.casefold() for c in found]
     if len(found) < 2 or not all(names) or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"classes are two or more different names, not {text!r}")

@@ -138,6 +138,6 @@ def _paint(corrections: Corrections, rings: list[Ring], value: int) -> None:
     x1, y1 = (-(-int(v) // side) for v in high)
     mask = np.zeros((y1 - y0, x1 - x0), bool)
     for number, ring in enumerate(rings):
-        y, x = polygon(ring[:, 1] / side - y0 - 0.5, ring[:, 0] / side - x0 - 0.5, mask.shape)
+        y, x = polygon(ring[:, 1] / side - y0 - 0.5, ring[:, 0] / side - x0 - 0.5, mask.shape)  # type: ignore[no-untyped-call]
         mask[y, x] = number == 0
     corrections.paint(mask.astype(np.uint8) * np.uint8(value), (y0 * side, x0 * side), side)

@@ -93,7 +93,8 @@ def next_regions(
 
 def _entropy(a: Segmentation, b: Segmentation | None, level: int) -> NDArray[np.float32]:
     maps = [1 - r.confidence(level, kind="entropy") for r in (a, b) if r is not None]
-    return np.mean(maps, 0, dtype=np.float32)
+    mean: NDArray[np.float32] = np.mean(maps, 0, dtype=np.float32)
+    return mean
 
 
 def _disagreement(a: Segmentation, b: Segmentation, level: int) -> NDArray[np.float32]:

@@ -97,8 +97,8 @@ def _of(corrections: Corrections, level: int, tiles: Tiles) -> Iterator[Stroke]:
         top, left = min(p[0] for p in group), min(p[1] for p in group)
         high, wide = max(p[0] for p in group) - top + 1, max(p[1] for p in group) - left + 1
         raster = np.zeros((high * TILE, wide * TILE), np.uint8)
-        for y, x in group:
-            raster[(y - top) * TILE :, (x - left) * TILE :][:TILE, :TILE] = tiles[y, x]
+        for row, column in group:
+            raster[(row - top) * TILE :, (column - left) * TILE :][:TILE, :TILE] = tiles[row, column]
         for value in np.flatnonzero(np.bincount(raster.reshape(-1), minlength=1)[1:]) + 1:
             areas, _ = ndimage.label(raster == value, _EIGHT)
             for number, box in enumerate(ndimage.find_objects(areas), 1):

@@ -14,9 +14,9 @@ from .scoring import on_strokes
 
 __all__ = ["agreement_fell", "contradicted", "too_small"]
 
-# Mean probability of the painted class below which a stroke is contradicted, and the part of the median of all strokes
-# that it has to be below as well: corrections are errors of the base model, and some are hard to learn.
-_DOUBTFUL, _PART = 0.25, 0.4
+# A stroke is contradicted below this part of the median over strokes of the painted class's mean probability:
+# corrections are errors of the base model, and right ones that are hard to learn still rise to more.
+_PART = 0.1
 _FALL = 0.05
 
 
@@ -51,7 +51,7 @@ def contradicted(model: DeformedSegmenter, images: Sequence[Prepared]) -> DoubtR
             found = int(best[:-1].argmax())
             follows.append(1.0 if found == label else float(best[label]))
             entries.append(_entry(image, k, names[found], names[label]))
-    least = min(_DOUBTFUL, _PART * statistics.median(follows))
+    least = _PART * statistics.median(follows)
     found_wrong = [entry for entry, value in zip(entries, follows, strict=True) if value < least]
     if not found_wrong:
         return None

@@ -57,15 +57,15 @@ class FinetuneOptions:
     seconds: float = 45.0
     methods: tuple[str, ...] = _METHODS
     learning_rate: float = 2e-4
-    density_learning_rate: float = 2e-4
+    density_learning_rate: float = 1e-4
     encoder_learning_rate: float = 0.3
-    hold: float = 40.0
+    hold: float = 30.0
     reach: float = 2.0
-    mix: float = 0.7
+    mix: float = 0.9
     held_back: float = 0.2
     points: int = 2048
     mirror: bool = True
-    colour: float = 1.5
+    colour: float = 0.5
     robust: float = 0.0
     seed: int = 0
 

@@ -68,7 +68,7 @@ class Session:
         _train(self.tuned, self.fresh)
 
     def step(self, number: int, progress: float) -> tuple[float, float]:
-        """One optimiser step on one image; losses of corrections and of what is held.
+        """One optimiser step on one corrected image; losses of corrections and of what is held.
 
         Parameters
         ----------
@@ -86,24 +86,27 @@ class Session:
         warm = min(1.0, (number + 1) / max(1.0, _WARM_UP * options.steps))
         for group, peak in zip(self._optimiser.param_groups, self._peaks, strict=True):
             group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * progress))
-        index = self._next_image()
-        image, strokes = self.images[index], self._seen(self.images[index])
-        mirror, held = self._view(index)
         self._optimiser.zero_grad(set_to_none=True)
-        losses, holds = [], []
-        for method in image.distinct():
-            looked = look_at(self.tuned, image, method, mirror)
-            points, ids = draw_corrected(strokes, options.points, generator)
-            loss = robust_loss(looked.at(points), ids.to(self.base.device), options.robust)
-            losses.append(float(loss.detach()))
-            if held:
-                kept = held[method]
-                at = torch.randint(len(kept.points), (options.points,), generator=generator)
-                near, weights = (a.to(self.base.device) for a in (kept.probabilities[:, at], kept.weights[at]))
-                hold = hold_loss(looked.at(kept.points[at]), near, weights)
-                holds.append(float(hold.detach()))
-                loss = loss + options.hold * hold
-            loss.backward()  # type: ignore[no-untyped-call]
+        losses: list[float] = []
+        holds: list[float] = []
+        for index in self._next_images():
+            image, strokes = self.images[index], self._seen(self.images[index])
+            mirror, held = self._view(index)
+            for method in image.distinct():
+                looked = look_at(self.tuned, image, method, mirror)
+                loss = torch.zeros(())
+                if strokes:
+                    points, ids = draw_corrected(strokes, options.points, generator)
+                    loss = robust_loss(looked.at(points), ids.to(self.base.device), options.robust)
+                    losses.append(float(loss.detach()))
+                if held:
+                    kept = held[method]
+                    at = torch.randint(len(kept.points), (options.points,), generator=generator)
+                    near, weights = (a.to(self.base.device) for a in (kept.probabilities[:, at], kept.weights[at]))
+                    hold = hold_loss(looked.at(kept.points[at]), near, weights)
+                    holds.append(float(hold.detach()))
+                    loss = loss + options.hold * hold
+                loss.backward()
         norm = nn.utils.clip_grad_norm_(self.tuned.parameters(), _LARGEST_NORM)
         if not torch.isfinite(norm):
             raise ModelError(f"The loss is no longer a number at step {number + 1}. Lower the learning rates.")
@@ -137,13 +140,15 @@ class Session:
             self._views[key] = mirror, held
         return self._views[key]
 
-    def _next_image(self) -> int:
-        """Images in random order, each as often as the others; those without strokes to learn from are left out."""
+    def _next_images(self) -> list[int]:
+        """One image with strokes to learn from, in random order and each as often as the others, and one without."""
         if not self._order:
             able = [k for k, image in enumerate(self.images) if self._seen(image)]
             order = torch.randperm(len(able), generator=self._generator).tolist()
             self._order = [able[k] for k in order]
-        return self._order.pop()
+        rest = [k for k, image in enumerate(self.images) if not image.strokes] if self._holds else []
+        chosen = [rest[int(torch.randint(len(rest), (), generator=self._generator))]] if rest else []
+        return [self._order.pop(), *chosen]
 
     @staticmethod
     def _seen(image: Prepared) -> list[Stroke]:

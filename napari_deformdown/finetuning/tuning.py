@@ -96,19 +96,19 @@ def finetune(
 
     yield from doubted(too_small(ready))
     before = after = None
-    if any(image.held for image in ready):
+    if any(one.held for one in ready):
         before = score_held_back(model, ready, "before")
         yield before
     session = Session(model, ready, options)
-    held = [image.held for image in ready]
+    held = [one.held for one in ready]
     steps, done, start = 0, 0.0, time.monotonic()
     while done < 1:
         if before is not None and after is None and done >= _LET_IN:
             after = score_held_back(session.result(), ready, "after")
             yield after
             yield from doubted(agreement_fell(before, after))
-            for image in ready:
-                image.held = frozenset()
+            for one in ready:
+                one.held = frozenset()
         loss, hold = session.step(steps, done)
         steps += 1
         spent = time.monotonic() - start
@@ -116,8 +116,8 @@ def finetune(
         yield FinetuneStep(steps, options.steps, loss, hold, max(0.0, spent / done * (1 - done)))
     result = session.result()
     yield from doubted(contradicted(result, ready))
-    for image, those in zip(ready, held, strict=True):
-        image.held = those
+    for one, those in zip(ready, held, strict=True):
+        one.held = those
     seconds = round(time.monotonic() - began, 2)
     record = _record(model, taken, ready, budget, options, steps, seconds)
     if before is not None and after is not None:

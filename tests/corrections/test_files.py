@@ -1,0 +1,129 @@
+"""Corrections from GeoJSON and label files, found by the images' names."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_deformdown.corrections import Corrections, find_corrected, read_corrections
+from napari_deformdown.imaging import ImageError
+from napari_deformdown.network import LabelClass
+
+CLASSES = (LabelClass("Tissue", "#000000"), LabelClass("Gland", "#ffffff"))
+SHAPE = (100, 150)
+
+
+def feature(coordinates, name="Gland", kind="Polygon") -> dict:
+    """As QuPath writes one."""
+    return {
+        "type": "Feature",
+        "id": "a",
+        "geometry": {"type": kind, "coordinates": coordinates},
+        "properties": {"objectType": "annotation", "classification": {"name": name, "color": [0, 255, 0]}},
+    }
+
+
+def square(x0, y0, x1, y1) -> list:
+    return [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]
+
+
+def written(path, *features) -> object:
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": list(features)}))
+    return path
+
+
+def test_polygons_cover_the_pixels_whose_centres_they_hold(tmp_path) -> None:
+    path = written(
+        tmp_path / "a.geojson",
+        feature([square(10, 20, 40, 30), square(15, 22, 20, 25)]),
+        feature([[square(0, 0, 3, 3)], [square(140.4, 90, 200, 120)]], "tissue", "MultiPolygon"),
+        feature([square(50, 50, 60, 60)], "Ignore*"),
+    )
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[20:30, 10:40] = 2
+    expected[22:25, 15:20] = 0
+    expected[:3, :3] = 1
+    expected[90:, 140:] = 1
+    np.testing.assert_array_equal(Corrections.from_geojson(path, SHAPE, CLASSES).at(), expected)
+
+
+def test_later_polygons_lie_over_earlier_ones(tmp_path) -> None:
+    path = written(tmp_path / "a.geojson", feature([square(0, 0, 50, 50)]), feature([square(10, 10, 20, 20)], "Tissue"))
+    found = Corrections.from_geojson(path, SHAPE, CLASSES).at()
+    assert found[15, 15] == 1 and found[5, 5] == 2 and found[25, 25] == 2
+
+
+def test_a_giant_polygon_is_painted_coarser(tmp_path) -> None:
+    path = written(tmp_path / "a.geojson", feature([square(0, 0, 60_000, 60_000)]))
+    found = Corrections.from_geojson(path, (80_000, 80_000), CLASSES)
+    assert found.nbytes < 20_000_000
+    assert found.at(0, (59_900, 60_100, 100, 101))[:, 0].tolist() == [2] * 100 + [0] * 100
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "no JSON"),
+        ("[1, 2]", "no GeoJSON features"),
+        (json.dumps(feature([[[1, 2], [3, 4]]])), "proper coordinates"),
+        (json.dumps(feature([[["a", 2], [3, 4], [5, 6]]])), "proper coordinates"),
+        (json.dumps(feature([1, 2], kind="Point")), "Point"),
+        (json.dumps(feature([square(0, 0, 9, 9)], "Tumour")), "Tumour"),
+        (json.dumps({"type": "Feature", "geometry": None, "properties": {}}), "none"),
+        (json.dumps([]), "no polygon"),
+    ],
+)
+def test_wrong_geojson_is_said(tmp_path, content, words) -> None:
+    path = tmp_path / "a.geojson"
+    path.write_text(content)
+    with pytest.raises(ImageError, match=words):
+        Corrections.from_geojson(path, SHAPE, CLASSES)
+
+
+def test_corrections_are_found_by_name(tmp_path) -> None:
+    images, painted = tmp_path / "images", tmp_path / "painted"
+    images.mkdir(), painted.mkdir()
+    for stem in "abcd":
+        Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(images / f"{stem}.jpg")
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[3:6, 4:9] = 2
+    Image.fromarray(labels).save(painted / "a.png")
+    written(painted / "b.geojson", feature([square(4, 3, 9, 6)]))
+    Corrections.from_labels(labels).save(painted / "c")
+    files = find_corrected(images, painted)
+    assert [f.name for f in files] == ["a", "b", "c"] and files[1].image == images / "b.jpg"
+    for file in files:
+        np.testing.assert_array_equal(read_corrections(file.corrections, SHAPE, CLASSES).at(), labels)
+        with pytest.raises(ImageError):
+            read_corrections(file.corrections, SHAPE, CLASSES[:1])
+        if file.name != "b":
+            with pytest.raises(ImageError, match="pixels"):
+                read_corrections(file.corrections, (100, 151), CLASSES)
+
+
+def test_the_highest_class_is_read(tmp_path) -> None:
+    labels = np.array([[0, 1], [2, 0]], np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    np.testing.assert_array_equal(read_corrections(tmp_path / "a.tif", (2, 2), CLASSES).at(), labels)
+
+
+def test_folders_that_do_not_fit_are_said(tmp_path) -> None:
+    images, painted = tmp_path / "images", tmp_path / "painted"
+    with pytest.raises(ImageError, match="no folder"):
+        find_corrected(images, painted)
+    images.mkdir(), painted.mkdir()
+    with pytest.raises(ImageError, match="same folder"):
+        find_corrected(images, images)
+    with pytest.raises(ImageError, match="holds no corrections"):
+        find_corrected(images, painted)
+    Image.fromarray(np.zeros(SHAPE, np.uint8)).save(painted / "a.png")
+    with pytest.raises(ImageError, match=r"no image for the corrections a\.png"):
+        find_corrected(images, painted)
+    Image.fromarray(np.zeros(SHAPE, np.uint8)).save(images / "a.png")
+    written(painted / "a.geojson", feature([square(4, 3, 9, 6)]))
+    with pytest.raises(ImageError, match="several corrections"):
+        find_corrected(images, painted)

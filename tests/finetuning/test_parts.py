@@ -1,0 +1,104 @@
+"""The parts of fine-tuning in closed form: losses, the draw of points, looks, and doubts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_deformdown.corrections import Corrections, Stroke, strokes
+from napari_deformdown.finetuning import CorrectedImage, HeldBackScored
+from napari_deformdown.finetuning.doubting import agreement_fell
+from napari_deformdown.finetuning.drawing import draw_corrected, freedom
+from napari_deformdown.finetuning.looking import Mirror, look_at
+from napari_deformdown.finetuning.losses import hold_loss, robust_loss
+from napari_deformdown.finetuning.prepared import prepare
+from napari_deformdown.imaging import Pyramid
+from napari_deformdown.network import segment
+
+
+def test_the_robust_loss_is_cross_entropy_at_zero_and_weighs_by_probability() -> None:
+    p = torch.tensor([[0.9, 0.2], [0.1, 0.8]], requires_grad=True)
+    labels = torch.tensor([0, 0])
+    expected = -np.log([0.9, 0.2]).mean()
+    assert float(robust_loss(p, labels).detach()) == pytest.approx(expected)
+    assert float(robust_loss(p, labels, 1e-4).detach()) == pytest.approx(expected, rel=1e-3)
+    (plain,) = torch.autograd.grad(robust_loss(p, labels), p)
+    (robust,) = torch.autograd.grad(robust_loss(p, labels, 0.7), p)
+    torch.testing.assert_close(robust[0] / plain[0], torch.tensor([0.9, 0.2]) ** 0.7)
+
+
+def test_holding_is_a_weighted_divergence() -> None:
+    base = torch.tensor([[0.5, 0.9], [0.5, 0.1]])
+    other = torch.tensor([[0.25, 0.9], [0.75, 0.1]])
+    assert float(hold_loss(base, base, torch.ones(2))) == pytest.approx(0, abs=1e-7)
+    divergence = 0.5 * np.log(2) + 0.5 * np.log(0.5 / 0.75)
+    assert float(hold_loss(other, base, torch.tensor([1.0, 3.0]))) == pytest.approx(divergence / 4, rel=1e-5)
+    assert float(hold_loss(other, base, torch.tensor([0.0, 1.0]))) == pytest.approx(0, abs=1e-7)
+
+
+def stroke(label: int, area: int, y: float) -> Stroke:
+    return Stroke(label, np.full((5, 2), y), area, (0, 1, 0, 1))
+
+
+def test_classes_are_drawn_alike_and_strokes_by_the_root_of_their_area() -> None:
+    drawn = [stroke(0, 400, 0.1), stroke(0, 100, 0.2), stroke(2, 10_000, 0.3)]
+    points, ids = draw_corrected(drawn, 30_000, torch.Generator().manual_seed(0))
+    share = [float(((points[:, 0] - y).abs() < 1e-9).float().mean()) for y in (0.1, 0.2, 0.3)]
+    np.testing.assert_allclose(share, [1 / 3, 1 / 6, 1 / 2], atol=0.01)
+    assert set(ids[points[:, 0] < 0.25].tolist()) == {0} and set(ids[points[:, 0] > 0.25].tolist()) == {2}
+
+
+def test_freedom_falls_with_the_distance_in_pixels() -> None:
+    points = torch.tensor([[0.5, 0.5], [0.6, 0.5], [0.5, 0.55], [0.0, 0.0]], dtype=torch.float64)
+    found = freedom(points, [stroke(0, 1, 0.5)], (100, 200), 10.0)
+    np.testing.assert_allclose(found[:3], [1, np.exp(-0.5), np.exp(-0.5)], atol=1e-5)
+    assert found[3] < 1e-4
+    assert not freedom(points, [], (100, 200), 10.0).any()
+
+
+@pytest.fixture
+def prepared(bent_model, rng):
+    image = Pyramid.from_array(rng.integers(0, 256, (256, 384, 3), dtype=np.uint8))
+    corrections = Corrections((256, 384))
+    corrections.paint(np.ones((20, 20), np.uint8), (50, 60))
+    ready = prepare(
+        CorrectedImage(image, corrections), strokes(corrections), bent_model, (16, 24), ("uniform", "learnt")
+    )
+    return image, ready
+
+
+@pytest.mark.parametrize("method", ["uniform", "learnt"])
+def test_a_look_is_what_the_result_will_show(bent_model, prepared, method, rng) -> None:
+    image, ready = prepared
+    points = rng.random((500, 2))
+    expected = segment(image, bent_model, (16, 24), method).probabilities_at(points * (256, 384) - 0.5)
+    with torch.no_grad():
+        found = look_at(bent_model, ready, method).at(torch.from_numpy(points)).numpy()
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("method", ["uniform", "learnt"])
+def test_a_mirrored_look_is_that_of_the_mirrored_image(bent_model, prepared, method, rng) -> None:
+    image, ready = prepared
+    turned = Pyramid.from_array(np.ascontiguousarray(image.levels[0].read(0, 256, 0, 384)[::-1]))
+    points = rng.random((500, 2))
+    flipped = points * (-1, 1) + (1, 0)
+    expected = segment(turned, bent_model, (16, 24), method).probabilities_at(flipped * (256, 384) - 0.5)
+    with torch.no_grad():
+        found = look_at(bent_model, ready, method, Mirror(y=True)).at(torch.from_numpy(points)).numpy()
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+
+
+def test_gradients_reach_the_density_net(bent_model, prepared) -> None:
+    looked = look_at(bent_model, prepared[1], "learnt")
+    looked.at(torch.rand(50, 2, dtype=torch.float64))[0].sum().backward()
+    gradient = bent_model.density_net.head.weight.grad
+    assert gradient is not None and gradient.abs().sum() > 0
+
+
+def test_a_fall_of_agreement_is_said_and_a_rise_is_not() -> None:
+    before = HeldBackScored("before", 3, {"uniform": 0.6, "learnt": 0.5})
+    assert agreement_fell(before, HeldBackScored("after", 3, {"uniform": 0.58, "learnt": 0.9})) is None
+    doubt = agreement_fell(before, HeldBackScored("after", 3, {"uniform": 0.4, "learnt": 0.9}))
+    assert doubt is not None and "uniform from 60% to 40%" in doubt.sentence and "learnt" not in doubt.sentence
