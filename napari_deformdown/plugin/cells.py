@@ -7,28 +7,36 @@ the left cell, the next one its neighbour, and what the user has open comes afte
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Vectors
 from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
 from .detail import MOST_POINTS, points_in_view
-from .layer_data import KINDS, TITLES, Content, Scene, layer_options
+from .layer_data import KINDS, TITLES, Content, Scene, differing, layer_options
+from .quick import filters_loaded_once, in_order_once
+
+if TYPE_CHECKING:
+    from .sheets import Sheet
 
 __all__ = ["Cells"]
 
-_MAKERS = {"segmentation": Labels, "difference": Labels, "lines": Vectors, "points": Points}
+_MAKERS = {"segmentation": Labels, "difference": Labels, "corrections": Labels, "lines": Vectors, "points": Points}
 # Layers that show what is known as soon as points are placed, and those that wait for the network.
 PLACED = ("density", "lines", "points")
 FOUND = ("sampled", "segmentation", "confidence", "difference")
 # Milliseconds that the view must rest before points are thinned anew.
 _REST = 80
+# Seconds after which the window gets its turn.
+_TURN = 0.05
 
 Key = tuple[str, str]
 
@@ -48,12 +56,18 @@ class Cells(QObject):
     """
 
     settled = Signal()  # everything that is shown is up to date
+    made = Signal(str, str)  # a layer of a kind in a cell was made
 
     def __init__(self, viewer: Viewer, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._layers: dict[Key, Layer] = {}
         self._stale: dict[Key, None] = {}
+        self._redraw: dict[Key, None] = {}
+        self._style: dict[Key, Any] = {}
+        self._new: set[Key] = set()  # made, and not shown yet
+        self._sheet: Sheet | None = None
+        self._slots: tuple[str, ...] = ()
         self._contents: dict[str, Content] = {}
         self._scene: Scene | None = None
         self._kind_of_image: tuple[Any, ...] = ()
@@ -112,16 +126,30 @@ class Cells(QObject):
 
     def set_scene(self, scene: Scene, besides: Iterable[Layer | None] = ()) -> None:
         """The image that everything lies over, and layers of the user's that need no cell: every cell shows them."""
-        before, self._scene = self._scene, scene
+        before, self._scene = self._scene, replace(scene, sheet=self._sheet)
         self._besides = [layer for layer in besides if layer is not None]
         image = (scene.options["rgb"], scene.options["multiscale"], len(scene.options["scale"]))
         if image != self._kind_of_image:
             self._remove()
             self._kind_of_image = image
-        kinds = set(KINDS)
-        if before is not None and before.image is scene.image:
-            kinds -= {"image"}
-        self.changed(self.names, kinds)
+        self.changed(self.names, KINDS if before is None else differing(before, self._scene))
+
+    @property
+    def scene(self) -> Scene | None:
+        """What lies under everything, if there is something."""
+        return self._scene
+
+    def set_sheet(self, sheet: Sheet | None) -> None:
+        """What corrections are painted on, in every cell."""
+        self._sheet = sheet
+        if self._scene is not None and self._scene.sheet is not sheet:
+            self._scene = replace(self._scene, sheet=sheet)
+            self.changed(self.names, ["corrections"])
+
+    def redraw(self, kinds: Iterable[str]) -> None:
+        """What is behind layers of these kinds has changed: look at it anew where it is shown."""
+        self._redraw.update(dict.fromkeys((c, k) for k in kinds for c in self.names))
+        self._schedule()
 
     def part_in_view(self) -> tuple[int, int, int, int] | None:
         """The pixels that are looked at, y0, y1, x0, x1 at full resolution; None before anything is shown."""
@@ -137,13 +165,17 @@ class Cells(QObject):
         names = tuple(names)
         if names == self.names:
             return
-        gone = set(self._contents) - set(names)
+        # Cells that go are hidden and take no room in napari's grid. Removing layers while another one is hidden makes
+        # the next drawing crash, and making them anew takes seconds.
+        slots = list(names)
+        for at, name in enumerate(self._slots):
+            if name not in names:
+                slots.insert(at, name)
+        self._slots = tuple(slots)
         self._contents = {name: self._contents.get(name, Content()) for name in names}
         if self._front not in names:
             self._front = names[-1] if names else ""
-        if gone:
-            # A cell in the midst cannot go alone: what remains would be in the wrong one for a moment.
-            self._remove()
+        self._arrange()
         self.changed(names)
 
     def set_content(self, cell: str, content: Content) -> None:
@@ -155,8 +187,9 @@ class Cells(QObject):
     def clear(self) -> None:
         """Let go of image and results; the layers are removed."""
         self._timer.stop()
-        self._scene, self._contents, self._kind_of_image = None, {}, ()
+        self._scene, self._contents, self._kind_of_image, self._slots = None, {}, (), ()
         self._stale.clear()
+        self._redraw.clear()
         self._remove()
 
     def changed(self, cells: Iterable[str], kinds: Iterable[str] = KINDS) -> None:
@@ -196,7 +229,7 @@ class Cells(QObject):
 
     def _wanted(self) -> list[Key]:
         """Layers that there should be, from the bottom up: the rightmost cell's group comes first."""
-        return [(cell, kind) for cell in reversed(self.names) for kind in KINDS if kind in self._kinds]
+        return [(cell, kind) for cell in reversed(self._slots) for kind in KINDS if kind in self._kinds]
 
     def _step(self) -> None:
         if not isalive(self) or self._scene is None:
@@ -204,16 +237,30 @@ class Cells(QObject):
         self._busy = True
         try:
             missing = [key for key in self._wanted() if key not in self._layers]
+            hidden = {key[1] for key in self._new if key in self._layers and self._shows(key)}
             if missing:
                 self._make(missing[0])
                 if len(missing) == 1:
-                    self._arrange()
+                    self._arrange(reveal=False)
+                more = True
+            elif hidden:
+                # Drawing a layer for the first time takes its time: one kind after the other.
+                kind = next(k for k in KINDS if k in hidden)
+                self._apply_visible([kind])
                 more = True
             else:
                 shown = [key for key in self._stale if key in self._layers and self._shows(key)]
-                if shown:
-                    self._update(shown[0])
-                more = len(shown) > 1
+                again = [] if shown else [key for key in self._redraw if key in self._layers and self._shows(key)]
+                # As many as the window does not feel: every turn ends with a drawing, which takes longer.
+                end = time.perf_counter() + _TURN
+                while (shown or again) and time.perf_counter() < end:
+                    if shown:
+                        self._update(shown.pop(0))
+                    else:
+                        key = again.pop(0)
+                        del self._redraw[key]
+                        self._layers[key].refresh(extent=False, thumbnail=False)
+                more = bool(shown or again or any(k in self._layers and self._shows(k) for k in self._redraw))
         finally:
             self._busy = False
         if more:
@@ -223,7 +270,7 @@ class Cells(QObject):
 
     def _shows(self, key: Key) -> bool:
         cell, kind = key
-        return kind in self._visible and (self._grid or cell == self._front)
+        return cell in self._contents and kind in self._visible and (self._grid or cell == self._front)
 
     def _densest(self) -> float:
         peaks = [float(c.overlay.density.max()) for c in self._contents.values() if c.overlay is not None]
@@ -232,7 +279,7 @@ class Cells(QObject):
     def _make(self, key: Key) -> None:
         assert self._scene is not None
         cell, kind = key
-        options = layer_options(kind, self._scene, self._contents[cell], self._densest())
+        options = layer_options(kind, self._scene, self._contents.get(cell, Content()), self._densest())
         # the image gives its cell the title
         name = cell if kind == "image" else f"{cell}: {TITLES.get(kind, kind)}"
         data = options.pop("data")
@@ -245,31 +292,68 @@ class Cells(QObject):
         self._ordering = True
         try:
             # Where it belongs: moving it later would cost as much again.
-            layers.insert(layers.index(above[0]) if above else len(layers), layer)
+            with filters_loaded_once():
+                layers.insert(layers.index(above[0]) if above else len(layers), layer)
         finally:
             self._ordering = False
         layers.selection.active = active
         self._layers[key] = layer
         self._stale.pop(key, None)
+        self._style[key] = self._style_of(kind)
+        self._new.add(key)
         if kind == "points":
             self._thin(cell)
+        if kind == "corrections":
+            self._outline(layer)
+        self.made.emit(cell, kind)
 
     def _update(self, key: Key) -> None:
         assert self._scene is not None
         cell, kind = key
         layer = self._layers[key]
         self._stale.pop(key, None)
+        self._redraw.pop(key, None)
         options = layer_options(kind, self._scene, self._contents[cell], self._densest())
         if kind == "points":
             self._thin(cell)
+        elif kind == "corrections":
+            self._put_sheet(layer, options["data"])
         else:
             layer.data = options["data"]
+        style = self._style_of(kind)
+        restyled, self._style[key] = style != self._style.get(key), style
         for name in ("scale", "translate", "rotate", "shear", "affine"):
             if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(options[name])):
                 setattr(layer, name, options[name])
         for name in ("colormap", "contrast_limits", "metadata"):
-            if name in options and kind not in ("confidence", "sampled"):
+            if name not in options or kind in ("confidence", "sampled"):
+                continue
+            new = options[name]
+            if restyled if name == "colormap" else type(new)(getattr(layer, name)) != new:
                 setattr(layer, name, options[name])
+
+    def _style_of(self, kind: str) -> Any:
+        """What a layer's colours follow from: setting them again for nothing takes time."""
+        scene = self._scene
+        assert scene is not None
+        if kind == "image":
+            return id(scene.options.get("colormap"))
+        return (scene.classes, scene.hidden) if kind in ("segmentation", "corrections") else None
+
+    def _put_sheet(self, layer: Labels, data: NDArray[np.uint8]) -> None:
+        """Another sheet of corrections, whose strokes cannot be undone on this one."""
+        self._outline(layer)
+        if layer.data is data:
+            return
+        mode = layer.mode
+        layer.editable = False  # forgets the strokes
+        layer.data = data
+        layer.editable = True
+        layer.mode = mode
+
+    def _outline(self, layer: Labels) -> None:
+        """A frame around a window, so that one sees where it ends."""
+        layer.bounding_box.visible = self._sheet is not None and self._sheet.is_window
 
     # ---- sampling points
 
@@ -284,17 +368,21 @@ class Cells(QObject):
 
     def _thin(self, cell: str) -> None:
         layer, image = self._layers[cell, "points"], self._layers.get((cell, "image"))
-        overlay = self._contents[cell].overlay
+        overlay = self._contents.get(cell, Content()).overlay
         assert self._scene is not None
         if overlay is None:
             return
         view = None if image is None else self._view(image)
         shown, step = points_in_view(overlay.points, view, MOST_POINTS // max(1, len(self.names)))
-        rows, columns = overlay.points.shape[:2]
-        layer.data = shown
+        if not np.array_equal(layer.data, shown):
+            layer.data = shown
         # a quarter of the uniform spacing of the points shown
-        layer.size = 0.25 * step * math.sqrt(math.prod(self._scene.shape) / (rows * columns))
-        layer.selected_data = set()
+        spacing = math.sqrt(math.prod(self._scene.shape) / math.prod(overlay.budget))
+        size = 0.25 * step * overlay.step * spacing
+        if not np.allclose(layer.size, size):
+            layer.size = size
+        if layer.selected_data:
+            layer.selected_data = set()
 
     @staticmethod
     def _view(image: Layer) -> NDArray[np.float64] | None:
@@ -308,11 +396,22 @@ class Cells(QObject):
 
     # ---- arrangement
 
-    def _arrange(self) -> None:
+    def _arrange(self, *, reveal: bool = True) -> None:
         """Order the layers, set napari's grid, show what is to be seen."""
         wanted = self._wanted()
         if not wanted or any(key not in self._layers for key in wanted):
             return
+        grid = self._viewer.canvas.grid.events
+        emitters = [self._viewer.layers.events.reordered, grid.stride, grid.shape, grid.enabled, grid.spacing]
+        with in_order_once([*emitters, *(layer.events.visible for layer in self._layers.values())]):
+            self._put_in_place(wanted)
+            if reveal:
+                self._show_wanted()
+        if self._fit:
+            self._fit = False
+            self._viewer.fit_to_view()
+
+    def _put_in_place(self, wanted: list[Key]) -> None:
         order = [self._layers[key] for key in wanted]
         layers = self._viewer.layers
         self._ordering = True
@@ -336,18 +435,20 @@ class Cells(QObject):
             grid.enabled = self._grid
             self._fit = True
         for (_, kind), layer in self._layers.items():
-            if kind == "image":
+            if kind == "image" and not layer.name_overlay.visible:
                 layer.name_overlay.visible = True  # the cell's title
-        self._apply_visible()
-        if self._fit:
-            self._fit = False
-            self._viewer.fit_to_view()
 
-    def _apply_visible(self) -> None:
+    def _apply_visible(self, kinds: Iterable[str] = KINDS) -> None:
+        with in_order_once([layer.events.visible for layer in self._layers.values()]):
+            self._show_wanted(kinds)
+
+    def _show_wanted(self, kinds: Iterable[str] = KINDS) -> None:
         for key, layer in self._layers.items():
             shown = self._shows(key)
-            if layer.visible != shown:
-                layer.visible = shown
+            if key[1] in kinds:
+                self._new.discard(key)
+                if layer.visible != shown:
+                    layer.visible = shown
 
     def _best_shape(self) -> tuple[int, int]:
         """Cells in a row, in a column or in pairs: whatever shows the image largest in this window."""
@@ -372,12 +473,19 @@ class Cells(QObject):
         self._layers.clear()
         if not remaining:
             return
-        for layer in remaining:
-            layer.visible = True
-        QApplication.processEvents()
+        # The user's hidden layers as well, for a moment.
+        hidden = [layer for layer in self._viewer.layers if not layer.visible]
+        with in_order_once([layer.events.visible for layer in hidden]):
+            for layer in hidden:
+                layer.visible = True
+        # Drawing alone: results and clicks that wait must not find what is half taken down.
+        QApplication.sendPostedEvents(None, int(QEvent.Type.UpdateRequest))
         for layer in sorted(remaining, key=lambda v: isinstance(v, Points)):
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
+        for layer in hidden:
+            if layer in self._viewer.layers:
+                layer.visible = False
 
     def _removed(self, event: Any) -> None:
         """A layer of ours that the user deletes comes back with the next result."""

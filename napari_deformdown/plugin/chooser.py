@@ -12,14 +12,14 @@ from qtpy.compat import isalive
 from qtpy.QtCore import Signal
 
 from ..imaging.errors import ImageError
-from ..network.catalogue import list_models, load_config
 from ..network.config import ModelConfig
 from ..network.expected import CostEstimator, Expected
 from . import settings
-from .engine import Request
+from .engine import BEFORE, Request
 from .form import PanelForm
 from .live import Wanted
 from .samples import METADATA
+from .shelf import Shelf
 from .sources import Source, planes_at
 from .texts import budget_text, fit_budget
 
@@ -45,7 +45,11 @@ class Chooser(PanelForm):
         self.viewer = viewer
         self.source: Source | None = None
         self.estimator = CostEstimator()
-        super().__init__(self._images, self._truths, list(list_models()))
+        self.shelf = Shelf()
+        # a model that is on trial, and the one that it is compared with
+        self.trial = self.before = ""
+        self._keeps_budget = False
+        super().__init__(self._images, self._truths, self.shelf.names())
         self.image.changed.connect(self._image_changed)
         self.model.changed.connect(self._model_changed)
         self.truth.changed.connect(lambda _: self.rechosen.emit())
@@ -85,7 +89,7 @@ class Chooser(PanelForm):
     @property
     def config(self) -> ModelConfig | None:
         """The chosen model's configuration."""
-        return load_config(self.model.value) if self.model.value else None
+        return self.shelf.config(self.model.value) if self.model.value else None
 
     @property
     def frame_count(self) -> int:
@@ -136,14 +140,17 @@ class Chooser(PanelForm):
             self.sampler.setCurrentIndex(max(0, self.sampler.findData(chosen)))
             self.sampler.blockSignals(False)
         self._make_source()
-        self._set_default_budget()
+        if not self._keeps_budget:
+            self._set_default_budget()
         self.show_budget()
         self.rechosen.emit()
 
-    def offer_models(self, names: Sequence[str], chosen: str) -> None:
+    def offer_models(self, names: Sequence[str], chosen: str, *, keep_budget: bool = False) -> None:
         """Have these models to choose from, and choose one."""
+        self._keeps_budget = keep_budget
         self.model.choices = list(names)
         self.model.value = chosen
+        self._keeps_budget = False
 
     # ---- budget and steepness
 
@@ -223,11 +230,17 @@ class Chooser(PanelForm):
         if unfit:
             self.say(unfit)
             return None
+        methods, before = self.methods, ""
+        if self.trial and self.model.value == self.trial:
+            before = self.before
+            at = methods.index("learnt") if "learnt" in methods else 0
+            methods = (*methods[:at], BEFORE, *methods[at:])
         return Request(
             frame=source.frame_at(self.viewer.dims),
             model=self.model.value,
             budget=self.budget,
-            methods=self.methods,
+            methods=methods,
+            before=before,
             sampler=self.sampler.currentData() or "",
             fraction=self.fraction,
             device=settings.read().device,
@@ -238,7 +251,12 @@ class Chooser(PanelForm):
         request, truth = self.request(), self.truth.value
         if request is None:
             return None
-        return Wanted(request, None if truth is None else planes_at(truth, self.viewer.dims))
+        found = None if truth is None else planes_at(truth, self.viewer.dims)
+        return Wanted(request, found, self.corrections_of(request))
+
+    def corrections_of(self, request: Request) -> Any:
+        """What was corrected on the image of a request, or None."""
+        return None
 
     def say(self, sentence: str) -> None:
         """Show a sentence below the buttons."""

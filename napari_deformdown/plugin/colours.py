@@ -11,6 +11,7 @@ __all__ = [
     "LINE_COLOUR",
     "POINT_COLOUR",
     "class_colormap",
+    "corrections_colormap",
     "density_colormap",
     "doubt_colormap",
 ]
@@ -21,10 +22,17 @@ LINE_COLOUR = "#2f6fde"
 DIFFERENCE_COLOUR = "#ff2d2d"
 
 
-def class_colormap(colors: Sequence[str], hidden: Collection[int] = ()) -> DirectLabelColormap:
-    """Colours of the class ids, in order; class 0, unknown ids and hidden ones are transparent: the image shows."""
+def class_colormap(colors: Sequence[str], hidden: Collection[int] = (0,)) -> DirectLabelColormap:
+    """Colours of the class ids, in order; unknown ids and hidden ones are transparent: the image shows."""
+    table: dict[int | None, str] = {None: "transparent"}
+    table.update({i: "transparent" if i in hidden else color for i, color in enumerate(colors)})
+    return DirectLabelColormap(color_dict=table)
+
+
+def corrections_colormap(colors: Sequence[str]) -> DirectLabelColormap:
+    """Colours of corrections: k + 1 stands for class k, 0 for nothing said. Class 0 is seen here as well."""
     table: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    table.update({i: "transparent" if i in hidden else color for i, color in enumerate(colors) if i > 0})
+    table.update({i: color for i, color in enumerate(colors, 1)})
     return DirectLabelColormap(color_dict=table)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .detail import MOST_POINTS
 
 if TYPE_CHECKING:
     from ..imaging import Pyramid
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
     from .jobs import Progress
     from .sources import Frame
 
-__all__ = ["Engine", "Overlay", "Request"]
+__all__ = ["BEFORE", "Engine", "Overlay", "Request", "draw", "draw_lines"]
+
+# The method that stands for what the model before found.
+BEFORE = "before"
 
 # Kept for going back and forth between budgets and frames.
 _RESULT_BYTES = 512 << 20
@@ -26,6 +32,8 @@ _MODELS = 3
 _PYRAMIDS = 4
 # Lines of the deformed grid along rows, and pieces of each line.
 _LINES, _PIECES = 16, 64
+# Points that are placed between two looks at whether they are still wanted.
+_BLOCK = 8192
 
 V = TypeVar("V")
 
@@ -50,6 +58,8 @@ class Request:
         Uniform fraction of "learnt"; without it the model's own choice.
     device : str
         See `pick_device`.
+    before : str
+        The model that the method "before" is segmented by; otherwise that is "learnt", or the first method.
     """
 
     frame: Frame
@@ -59,9 +69,21 @@ class Request:
     sampler: str = ""
     fraction: float | None = None
     device: str = "auto"
+    before: str = ""
+
+    def resolved(self, method: str) -> tuple[Request, str]:
+        """The request and the method that a method stands for."""
+        if method != BEFORE:
+            return self, method
+        others = tuple(m for m in self.methods if m != BEFORE)
+        method = "learnt" if "learnt" in others else others[0]
+        return replace(self, model=self.before, methods=others, before=""), method
 
     def key(self, method: str) -> tuple[Hashable, ...]:
         """What tells the result of a method from others."""
+        if method == BEFORE:
+            request, method = self.resolved(method)
+            return request.key(method)
         own = (self.sampler, self.fraction) if method == "learnt" else ()
         return (self.frame.key, self.model, self.device, self.budget, method, *own)
 
@@ -74,29 +96,55 @@ class Overlay:
     ----------
     placement : Placement
         What it is made from.
+    budget : (int, int)
+        Rows and columns of sampling points.
     points : ndarray
-        (h, w, 2) float32, (y, x) in full-resolution pixels with centres at whole numbers.
-    lines : ndarray
-        (n, 2, 2) float32: starts and directions of the pieces of the deformed grid's lines, in the same coordinates.
+        (h, w, 2) float32, (y, x) in full-resolution pixels with centres at whole numbers: of all points every `step`-th
+        row and column, from the first.
+    step : int
+        1 in the end.
+    lines : ndarray or None
+        (n, 2, 2) float32: starts and directions of the pieces of the deformed grid's lines, in the same coordinates;
+        None until all points are there as well.
     density : ndarray
         (dh, dw) float32, mean one.
     """
 
     placement: Placement
+    budget: tuple[int, int]
     points: NDArray[np.float32]
-    lines: NDArray[np.float32]
+    step: int
+    lines: NDArray[np.float32] | None
     density: NDArray[np.float32]
+
+    def news(self, before: Overlay | None) -> set[str]:
+        """Kinds of layers that look different after another overlay."""
+        if before is self:
+            return set()
+        kinds = {"points"}
+        if before is None or before.placement is not self.placement:
+            kinds.add("density")
+        # old lines stay until there are new ones
+        return kinds | {"lines"} if self.lines is not None else kinds
 
 
 class Engine:
-    """Models, overviews and results of one panel; its methods are called in threads, one at a time or several."""
+    """Models, overviews and results of one panel; its methods are called in threads, one at a time or several.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    load : callable, optional
+        load(name, device) gives a model; `load_model` without it.
+    """
+
+    def __init__(self, load: Callable[[str, str], DeformedSegmenter] | None = None) -> None:
+        self._load = load
         self._lock = threading.Lock()  # held for a moment
         self._loading = threading.RLock()  # held while a model loads or an overview is read: others want the same one
         self._models: _Kept[DeformedSegmenter] = _Kept(_MODELS)
         self._overviews: _Kept[Overview] = _Kept(_OVERVIEWS)
         self._placements: _Kept[Placement] = _Kept(_OVERVIEWS)
+        self._overlays: _Kept[Overlay] = _Kept(_OVERVIEWS)
         self._results: _Kept[Segmentation] = _Kept(_RESULT_BYTES, _size)
         self._pyramids: _Kept[Pyramid] = _Kept(_PYRAMIDS)
 
@@ -110,7 +158,7 @@ class Engine:
                     progress("loading the model", 0, 1)
                 from ..network import load_model
 
-                found = self._put(self._models, key, load_model(request.model, request.device).eval())
+                found = self._put(self._models, key, (self._load or load_model)(*key).eval())
             return found
 
     def add_model(self, name: str, device: str, model: DeformedSegmenter) -> None:
@@ -149,6 +197,7 @@ class Engine:
         """Where a method puts its points."""
         from ..network import place
 
+        request, method = request.resolved(method)
         model = self.model(request, progress)
         own = method == "learnt"
         key = request.key(method)
@@ -166,11 +215,31 @@ class Engine:
         )
         return self._put(self._placements, key, placed)
 
-    def overlays(self, request: Request, progress: Progress) -> Iterator[tuple[str, Overlay]]:
-        """Overlays of all methods, as they are found."""
+    def overlays(self, request: Request, progress: Progress, *, whole: bool = True) -> Iterator[tuple[str, Overlay]]:
+        """Overlays of all methods, as they are found.
+
+        Parameters
+        ----------
+        request : Request
+            What is wanted.
+        progress : Progress
+            May raise `Cancelled`.
+        whole : bool
+            All points, and lines; otherwise as many points as are seen at once, which are there sooner.
+        """
         pyramid = self.pyramid(request.frame, progress)
+        most = MOST_POINTS // len(request.methods)
+        step = 1 if whole else max(1, math.ceil(math.sqrt(math.prod(request.budget) / most)))
         for method in request.methods:
-            yield method, draw(self.placement(request, method, pyramid, progress), request.budget, pyramid.shape)
+            known = self._get(self._overlays, request.key(method))
+            if known is None or (whole and known.lines is None):
+                placement = self.placement(request, method, pyramid, progress)
+                if known is None or known.step > 1:
+                    known = draw(placement, request.budget, pyramid.shape, step, progress)
+                if whole:
+                    known = replace(known, lines=draw_lines(placement, pyramid.shape))
+                self._put(self._overlays, request.key(method), known)
+            yield method, known
 
     def results(self, request: Request, progress: Progress) -> Iterator[tuple[str, Segmentation]]:
         """Segmentations of all methods, as they are found; at once where they are known."""
@@ -181,6 +250,7 @@ class Engine:
         """The segmentation by one method."""
         from ..network import segment
 
+        request, method = request.resolved(method)
         found = self._get(self._results, request.key(method))
         if found is not None:
             return found
@@ -213,7 +283,7 @@ class Engine:
     def forget_model(self, name: str) -> None:
         """Drop what a model has found, because it is another one now under the same name."""
         with self._lock:
-            for kept in (self._models, self._overviews, self._placements, self._results):
+            for kept in (self._models, self._overviews, self._placements, self._overlays, self._results):
                 kept.drop(lambda key: name in key)
 
     def _warm_up(self, model: DeformedSegmenter, request: Request, method: str) -> None:
@@ -228,12 +298,49 @@ class Engine:
                 model(torch.zeros(1, model.config.channels, *request.budget, device=model.device), method)
 
 
-def draw(placement: Placement, budget: tuple[int, int], shape: tuple[int, int]) -> Overlay:
-    """A placement as points, lines and density."""
+def draw(
+    placement: Placement,
+    budget: tuple[int, int],
+    shape: tuple[int, int],
+    step: int = 1,
+    progress: Progress | None = None,
+) -> Overlay:
+    """A placement as points and density, without lines.
+
+    Parameters
+    ----------
+    placement : Placement
+        Where the points go.
+    budget : (int, int)
+        How many rows and columns of them there are.
+    shape : (int, int)
+        Rows and columns of the image.
+    step : int
+        Only every so many rows and columns of points.
+    progress : Progress, optional
+        Told between blocks of points; may raise `Cancelled`.
+    """
+    import torch
+
+    from ..geometry.coordinates import pixel_centres
+
+    size = np.array(shape)
+    v, u = (pixel_centres(n, dtype=torch.float64)[::step] for n in budget)
+    parts = []
+    for block in v.split(max(1, _BLOCK // len(u))):
+        if progress is not None:
+            progress("points", 0, 1)
+        parts.append(placement.warp.lattice_to_image(block[None], u.expand(1, len(block), -1))[0].numpy())
+    points = (np.concatenate(parts) * size - 0.5).astype(np.float32)
+    density = placement.density[0].float().numpy()
+    return Overlay(placement, budget, points, step, None, density)
+
+
+def draw_lines(placement: Placement, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Pieces of the deformed grid's lines, see `Overlay`."""
     import torch
 
     size = np.array(shape)
-    points = placement.warp.grid(*budget)[0].numpy() * size - 0.5
     columns = max(2, round(_LINES * shape[1] / shape[0]))
     across, along = torch.linspace(0, 1, _LINES + 1), torch.linspace(0, 1, columns + 1)
     fine = torch.linspace(0, 1, _PIECES + 1)
@@ -241,9 +348,7 @@ def draw(placement: Placement, budget: tuple[int, int], shape: tuple[int, int]) 
     upright = torch.stack(torch.meshgrid(fine, along, indexing="ij"), -1).transpose(0, 1)
     nodes = torch.cat([rows, upright]).double()
     placed = placement.warp.to_image(nodes.reshape(1, -1, 2))[0].reshape(nodes.shape).numpy() * size - 0.5
-    lines = np.stack([placed[:, :-1], np.diff(placed, axis=1)], 2).reshape(-1, 2, 2)
-    density = placement.density[0].float().numpy()
-    return Overlay(placement, points.astype(np.float32), lines.astype(np.float32), density)
+    return np.stack([placed[:, :-1], np.diff(placed, axis=1)], 2).reshape(-1, 2, 2).astype(np.float32)
 
 
 class _Kept(Generic[V]):

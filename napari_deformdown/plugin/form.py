@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 
 from .layer_data import KINDS
 
-__all__ = ["CELLS", "KEYS", "SHOWN", "PanelForm", "button", "check_box", "row", "text"]
+__all__ = ["CELLS", "KEYS", "SHOWN", "PanelForm", "button", "check_box", "row", "rule", "text"]
 
 # Methods that may have a cell of their own, and how the panel calls them.
 CELLS = {
@@ -52,10 +52,11 @@ KIND_TIPS = {
     "sampled": ("Sampled image", "What the network sees, spread over the image"),
     "confidence": ("Confidence", "Where the result is unsure: red is a tie between classes"),
     "difference": ("Difference", "Where a method's classes differ from those of uniform sampling"),
+    "corrections": ("Corrections", "What you painted: it wins over every result"),
 }
 SHOWN = ("points", "density", "segmentation")
 # One key for each layer, for going through the cells, and for side by side.
-KEYS = {kind: f"Alt-{i}" for i, kind in enumerate(KIND_TIPS, 1)} | {"flip": "K", "grid": "Alt-0"}
+KEYS = {kind: f"Alt-{i}" for i, kind in enumerate(KIND_TIPS, 1)} | {"flip": "K", "grid": "Alt-0", "next": "N"}
 _STEEPEST = 100
 
 
@@ -86,9 +87,7 @@ class PanelForm(QWidget):
         self.sampler = QComboBox()
         self.sampler.setToolTip("How the density becomes points: optimal transport, rows first, or the paper's Eq. 3")
         self.own_steepness = check_box("auto", True)
-        self.own_steepness.setToolTip(
-            "As the model chose: the uniform fraction f that did best on validation images"
-        )
+        self.own_steepness.setToolTip("As the model chose: the uniform fraction f that did best on validation images")
         self.steepness = QSlider(Qt.Orientation.Horizontal)
         self.steepness.setRange(0, _STEEPEST)
         self.steepness.setValue(80)
@@ -141,7 +140,7 @@ class PanelForm(QWidget):
             box.setToolTip(tip)
             self.show_boxes[kind] = box
             layout.addWidget(box)
-        layout.addWidget(_rule())
+        layout.addWidget(rule())
         self.cell_boxes: dict[str, QCheckBox] = {}
         for method, title in CELLS.items():
             box = check_box(title, method in ("uniform", "learnt"))
@@ -248,7 +247,8 @@ def scrolled(page: QWidget) -> QScrollArea:
     return area
 
 
-def _rule() -> QFrame:
+def rule() -> QFrame:
+    """A line between parts of a page."""
     line = QFrame()
     line.setFrameShape(QFrame.Shape.HLine)
     return line

@@ -12,7 +12,7 @@ from typing import Any
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
 from ..imaging.errors import Cancelled
-from .graphics import load_triton_beside_opengl
+from .graphics import load_torch_aside, load_triton_beside_opengl
 
 __all__ = ["Job", "Latest", "Progress", "Work"]
 
@@ -200,6 +200,7 @@ def _run(work: Work, stop: threading.Event, relay: _Relay) -> None:
 
 def _guarded(work: Work, stop: threading.Event, relay: _Relay) -> _Outcome:
     try:
+        load_torch_aside()
         load_triton_beside_opengl()
         _leave_one_core()
         if stop.is_set():

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..network.levels import LazyLevel
-from .colours import DIFFERENCE_COLOUR, LINE_COLOUR, POINT_COLOUR, class_colormap, density_colormap, doubt_colormap
+from .colours import (
+    DIFFERENCE_COLOUR,
+    LINE_COLOUR,
+    POINT_COLOUR,
+    class_colormap,
+    corrections_colormap,
+    density_colormap,
+    doubt_colormap,
+)
 from .places import Place
 from .samples import METADATA
 
@@ -20,11 +28,12 @@ if TYPE_CHECKING:
     from ..imaging import Pyramid
     from ..network import LabelClass, Segmentation
     from .engine import Overlay
+    from .sheets import Sheet
 
-__all__ = ["KINDS", "TITLES", "Content", "Scene", "layer_options", "scene_of"]
+__all__ = ["KINDS", "TITLES", "Content", "Scene", "differing", "layer_options", "scene_of"]
 
 # Bottom to top within a cell; every cell has a layer of each kind that somebody has asked for.
-KINDS = ("image", "sampled", "density", "segmentation", "confidence", "difference", "lines", "points")
+KINDS = ("image", "sampled", "density", "segmentation", "confidence", "difference", "corrections", "lines", "points")
 TITLES = {"sampled": "sampled image", "lines": "grid lines"}
 
 
@@ -68,6 +77,8 @@ class Scene:
         Names and colours as the person has them.
     hidden : set of int
         Classes that are not shown.
+    sheet : Sheet or None
+        What corrections are painted on, the same in all cells.
     """
 
     image: Any
@@ -76,6 +87,7 @@ class Scene:
     shape: tuple[int, int]
     classes: tuple[LabelClass, ...] = ()
     hidden: frozenset[int] = field(default_factory=frozenset)
+    sheet: Sheet | None = None
 
 
 def scene_of(layer: Image, pyramid: Pyramid, classes: Sequence[LabelClass], hidden: Collection[int]) -> Scene:
@@ -91,6 +103,29 @@ def scene_of(layer: Image, pyramid: Pyramid, classes: Sequence[LabelClass], hidd
     if not layer.rgb:
         options["colormap"] = layer.colormap
     return Scene(image, options, Place.of_layer(layer), pyramid.shape, tuple(classes), frozenset(hidden))
+
+
+def differing(before: Scene, after: Scene) -> set[str]:
+    """Kinds of layers that look different in another scene."""
+    places = ([getattr(scene.place, f.name) for f in fields(Place)] for scene in (before, after))
+    if before.shape != after.shape or not all(map(_equal, *places)):
+        return set(KINDS)
+    found = set()
+    levels = [v.image if isinstance(v.image, (list, tuple)) else [v.image] for v in (before, after)]
+    alike = len(levels[0]) == len(levels[1]) and all(a is b for a, b in zip(*levels, strict=True))
+    if not alike or any(not _equal(value, before.options.get(name)) for name, value in after.options.items()):
+        found.add("image")
+    if (before.classes, before.hidden) != (after.classes, after.hidden):
+        found |= {"segmentation", "corrections"}
+    if before.sheet is not after.sheet:
+        found.add("corrections")
+    return found
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if a is b or isinstance(a, (str, bool)):
+        return bool(a is b or a == b)
+    return np.array_equal(np.asarray(a), np.asarray(b))
 
 
 def layer_options(kind: str, scene: Scene, content: Content, densest: float) -> dict[str, Any]:
@@ -177,8 +212,21 @@ def _difference(scene: Scene, content: Content, densest: float) -> dict[str, Any
     }
 
 
+def _corrections(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
+    sheet = scene.sheet
+    data = np.zeros((2, 2), np.uint8) if sheet is None else sheet.array
+    place = scene.place.of_cells(scene.shape, data.shape)
+    return {
+        "data": data,
+        "colormap": corrections_colormap([c.color for c in scene.classes]),
+        "opacity": 0.8,
+        **(place if sheet is None else scene.place.of_window(sheet.window, data.shape)),
+    }
+
+
 def _lines(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
-    data = np.zeros((1, 2, 2), np.float32) if content.overlay is None else content.overlay.lines
+    lines = None if content.overlay is None else content.overlay.lines
+    data = np.zeros((1, 2, 2), np.float32) if lines is None else lines
     return {
         "data": data,
         "edge_color": LINE_COLOUR,
@@ -211,6 +259,7 @@ _OPTIONS = {
     "segmentation": _segmentation,
     "confidence": _confidence,
     "difference": _difference,
+    "corrections": _corrections,
     "lines": _lines,
     "points": _points,
 }

@@ -28,10 +28,13 @@ class Wanted:
         See there.
     truth : array-like, list of array-likes or None
         Class ids at full resolution, or their levels.
+    corrections : Corrections, optional
+        They win over all results.
     """
 
     request: Request
     truth: Any = None
+    corrections: Any = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ class Live(QObject):
         if segment and self.engine.is_known(wanted.request):
             self.start(wanted)
             return
-        self._overlays.submit(lambda progress: _overlays(self.engine, wanted, progress))
+        # Where segmentations follow, all points come with them.
+        self._overlays.submit(lambda progress: _overlays(self.engine, wanted, progress, whole=not segment))
         if segment:
             # The one that runs is for something that is no longer wanted.
             self._results.cancel()
@@ -137,15 +141,26 @@ class Live(QObject):
             self.ended.emit(self._complete)
 
 
-def _overlays(engine: Engine, wanted: Wanted, progress: Progress) -> None:
-    progress.produce(Part(wanted, "pyramid", "", engine.pyramid(wanted.request.frame, progress)))
+def _overlays(engine: Engine, wanted: Wanted, progress: Progress, *, whole: bool) -> None:
+    """As many points as one sees at once, of all methods together: one drawing shows them. Then all of them."""
+    pyramid = engine.pyramid(wanted.request.frame, progress)
+    # Loading and the making of layers, which the pyramid sets off, would keep each other waiting.
+    engine.model(wanted.request, progress)
+    progress.produce(Part(wanted, "pyramid", "", pyramid))
+    for method, overlay in list(engine.overlays(wanted.request, progress, whole=False)):
+        progress.produce(Part(wanted, "overlay", method, overlay))
+    if whole:
+        _whole(engine, wanted, progress)
+
+
+def _whole(engine: Engine, wanted: Wanted, progress: Progress) -> None:
     for method, overlay in engine.overlays(wanted.request, progress):
         progress.produce(Part(wanted, "overlay", method, overlay))
 
 
 def _results(engine: Engine, wanted: Wanted, progress: Progress) -> None:
     request = wanted.request
-    _overlays(engine, wanted, progress)
+    _overlays(engine, wanted, progress, whole=False)
     found = {}
     for method, result in engine.results(request, progress):
         found[method] = result
@@ -153,8 +168,13 @@ def _results(engine: Engine, wanted: Wanted, progress: Progress) -> None:
     from ..evaluation.comparison import score_results
 
     pyramid = engine.pyramid(request.frame, progress)
+    if wanted.corrections is not None and not wanted.corrections.is_empty:
+        from ..corrections import corrected
+
+        found = {method: corrected(result, wanted.corrections) for method, result in found.items()}
     comparison = score_results(pyramid, found, wanted.truth, progress=progress)
     progress.produce(Part(wanted, "comparison", "", comparison))
+    _whole(engine, wanted, progress)
 
 
 def all_frames(engine: Engine, requests: list[Request], name: str = "frame") -> Callable[[Progress], int]:

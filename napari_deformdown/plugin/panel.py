@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -11,18 +12,22 @@ from qtpy.compat import isalive
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from .cells import FOUND, PLACED, Cells
+from .cells import FOUND, Cells
 from .chooser import TRUTH, Chooser
 from .classes import ClassTable
+from .correcting import CorrectPage
 from .curve import CurveSource, CurveView
-from .engine import Engine
+from .engine import BEFORE, Engine, Request
 from .form import KEYS, scrolled
-from .jobs import Job
+from .jobs import Job, Work
 from .layer_data import Content, scene_of
 from .live import Live, Part, Wanted, all_frames
 from .saving import SavePage
+from .session_menu import SessionMenu
 from .sources import Source
 from .table import ScoreTable
+from .tuning import trial_sentence
+from .versions_page import VersionsPage
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
@@ -47,15 +52,26 @@ class SamplingPanel(Chooser):
         # napari hands plugins a proxy that wraps everything from modules called napari*, our own arrays included, and
         # breaks identity. Only public names are used on what is inside.
         super().__init__(getattr(napari_viewer, "__wrapped__", napari_viewer))
-        self.engine = Engine()
+        self.engine = Engine(self.shelf.load)
         self.live = Live(self.engine, self)
         self.comparison: Comparison | None = None
         self._job: Job | None = None
         self._waiting = False
         self.table, self.curve, self.classes = ScoreTable(), CurveView(self.viewer), ClassTable()
         self.saving = SavePage(self._savable, self._record, self._part_in_view)
-        for title, page in (("Numbers", self._numbers()), ("Classes", self.classes), ("Save", self.saving)):
+        self.correct = CorrectPage(self)
+        self.versions = VersionsPage(self.shelf, lambda: self.model.value or "")
+        self._named: tuple[Any, ...] = ()
+        for title, page in (
+            ("Numbers", self._numbers()),
+            ("Correct", self.correct),
+            ("Versions", self.versions),
+            ("Classes", self.classes),
+            ("Save", self.saving),
+        ):
             self.tabs.addTab(scrolled(page), title)
+        self.menu = SessionMenu(self)
+        self.menu_button.setMenu(self.menu)
         self._model_classes()
         self._connect()
         self._enable()
@@ -88,8 +104,13 @@ class SamplingPanel(Chooser):
         self.live.progressed.connect(self._progress)
         self.live.said.connect(self.say)
         self.live.ended.connect(self._run_ended)
+        self.correct.recorrected.connect(self._recorrect)
+        self.correct.rescored.connect(self._rescored)
+        self.correct.kept.connect(lambda _: self.versions.refresh())
+        self.versions.chose.connect(lambda name: self.offer_models(self.shelf.names(), name, keep_budget=True))
+        self.versions.changed.connect(lambda: self.offer_models(self.shelf.names(), self.model.value, keep_budget=True))
         keys = {KEYS[kind]: box.toggle for kind, box in self.show_boxes.items()}
-        keys |= {KEYS["flip"]: self.flip, KEYS["grid"]: self.grid_box.toggle}
+        keys |= {KEYS["flip"]: self.flip, KEYS["grid"]: self.grid_box.toggle, KEYS["next"]: self.correct.next_region}
         for key, act in keys.items():
             self.viewer.bind_key(key, lambda _, act=act: act() if isalive(self) else None, overwrite=True)
 
@@ -104,6 +125,7 @@ class SamplingPanel(Chooser):
             name = self._shown.layer.name
             self._shown = self.comparison = None
             self.live.drop()
+            self.correct.drop()
             if self._cells is not None:
                 self._cells.clear()
             self.say(f"{name} was closed; its results are dropped.")
@@ -112,8 +134,11 @@ class SamplingPanel(Chooser):
 
     def _model_classes(self) -> None:
         config = self.config
-        if config is not None:
+        if config is not None and config.classes != self._named:  # a version's are those that one may have renamed
+            self._named = config.classes
             self.classes.set_classes(config.classes)
+            self.correct.set_classes(config.classes)
+        self.versions.refresh()
 
     def _enable(self) -> None:
         running = self.live.running or self._job is not None
@@ -135,6 +160,7 @@ class SamplingPanel(Chooser):
         if self._cells is not None and self._cells.names:
             self.grid_box.setChecked(False)
             self._cells.flip()
+            self.correct.painter.follow_front()
             self.say(f"In front: {self._cells.front}.")
 
     # ---- running
@@ -195,6 +221,7 @@ class SamplingPanel(Chooser):
 
     def _make_cells(self) -> Cells:
         self._cells = cells = Cells(self.viewer, self)
+        self.correct.set_cells(cells)
         cells.settled.connect(self._settled)
         self.destroyed.connect(cells.disconnect_viewer)
         for kind, box in self.show_boxes.items():
@@ -204,18 +231,20 @@ class SamplingPanel(Chooser):
 
     def _arrived(self, part: Part) -> None:
         cells = self._cells
-        if cells is None or self._shown is None:
+        if cells is None or self._shown is None or (part.method and part.method not in cells.names):
             return
         if part.kind == "pyramid":
             self._show_scene(part.value)
+            self.correct.show_frame(part.wanted.request)
         elif part.kind == "overlay":
-            cells.content(part.method).overlay = part.value
-            cells.changed([part.method], PLACED)
+            before, cells.content(part.method).overlay = cells.content(part.method).overlay, part.value
+            cells.changed([part.method], part.value.news(before))
             if part.method == "learnt":
                 self.steepness_label.setText(f"f = {part.value.placement.fraction:.2g}")
         elif part.kind == "result":
             self.estimator.observe(part.value)
             cells.content(part.method).result = part.value
+            cells.content(part.method).labels = self.correct.levels_of(part.value)
             cells.changed([part.method], FOUND)
             self._set_references()
         else:
@@ -229,37 +258,71 @@ class SamplingPanel(Chooser):
         )
 
     def _set_references(self) -> None:
-        """Each method's difference is to uniform, uniform's to the method beside it."""
+        """Each method's difference is to uniform, uniform's to the method beside it; of a trial to what was before."""
         assert self._cells is not None
         contents = {name: self._cells.content(name) for name in self._cells.names if name != TRUTH}
         first = "uniform" if "uniform" in contents else next(iter(contents), "")
         other = next((name for name in contents if name != first), "")
+        tuned = ""
+        if BEFORE in contents and self.live.wanted is not None:
+            tuned = self.live.wanted.request.resolved(BEFORE)[1]
         for name, content in contents.items():
             against = contents.get(other if name == first else first)
-            content.reference = None if against is None or against.result is None else against.result.levels()
+            if tuned and name in (BEFORE, tuned):
+                against = contents.get(BEFORE if name == tuned else tuned)
+            if against is None or against.result is None:
+                content.reference = None
+            else:
+                content.reference = against.labels or against.result.levels()
         self._cells.changed(contents, ["difference"])
 
     def _compared(self, comparison: Comparison) -> None:
         assert self._shown is not None
         self.comparison = comparison
         self._show_numbers()
-        self.say(f"{self._shown.layer.name} at {self.budget[0]} x {self.budget[1]}.")
         self.show_budget()
         self.saving.refresh()
         assert self.live.wanted is not None
         request, truth, engine = self.live.wanted.request, self.live.wanted.truth, self.engine
         self.curve.set_source(
             lambda progress: CurveSource(
-                engine.pyramid(request.frame, progress), engine.model(request, progress), request.methods, truth
+                engine.pyramid(request.frame, progress),
+                engine.model(request, progress),
+                tuple(m for m in request.methods if m != BEFORE),
+                truth,
             )
         )
 
     def _show_numbers(self) -> None:
         assert self.comparison is not None
         self.table.show_comparison(self.comparison, self.classes.classes)
-        self.verdict.setText(f"<b>{self.comparison.sentence()}</b>")
+        trial = None if self.live.wanted is None else trial_sentence(self.comparison, self.live.wanted.request)
+        self.verdict.setText(f"<b>{trial or self.comparison.sentence()}</b>")
+
+    # ---- corrections
+
+    def corrections_of(self, request: Request) -> Any:
+        """What was corrected on the image of a request."""
+        return self.correct.of(request)
+
+    def _recorrect(self) -> None:
+        """Show all results with the corrections as they are."""
+        if self._cells is None:
+            return
+        for name in self._cells.names:
+            content = self._cells.content(name)
+            if content.result is not None:
+                content.labels = self.correct.levels_of(content.result)
+        self._cells.changed(self._cells.names, ["segmentation"])
+        self._set_references()
+
+    def _rescored(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self._show_numbers()
+        self.saving.refresh()
 
     def _classes_changed(self) -> None:
+        self.correct.set_classes(self.classes.classes)
         if self.comparison is not None and self._cells is not None:
             self._show_numbers()
             self._show_scene(self.comparison.pyramid)
@@ -269,14 +332,24 @@ class SamplingPanel(Chooser):
     def run_all_frames(self) -> bool:
         """Segment every frame of a stack and keep the results; returns whether that began."""
         request, source = self.request(), self.source
-        if request is None or source is None or self._job is not None:
+        if request is None or source is None:
             return False
         frames = [source.frame(step) for step in product(*map(range, source.frames))]
-        self._job = job = Job(all_frames(self.engine, [replace(request, frame=frame) for frame in frames]), self)
+        return self.start_job(
+            all_frames(self.engine, [replace(request, frame=frame) for frame in frames]),
+            lambda count: self.say(f"All {count} frames are computed: move the slider."),
+            "Cancelled; the frames that were computed are kept.",
+        )
+
+    def start_job(self, work: Work, succeeded: Callable[[Any], None], cancelled: str) -> bool:
+        """Do something long with the panel's progress and Cancel; returns whether it began."""
+        if self._job is not None:
+            return False
+        self._job = job = Job(work, self)
         job.progressed.connect(self._progress)
-        job.succeeded.connect(lambda count: self.say(f"All {count} frames are computed: move the slider."))
+        job.succeeded.connect(succeeded)
         job.failed.connect(self.say)
-        job.cancelled.connect(lambda: self.say("Cancelled; the frames that were computed are kept."))
+        job.cancelled.connect(lambda: self.say(cancelled))
         job.ended.connect(self._job_ended)
         self._enable()
         job.start()
@@ -294,7 +367,12 @@ class SamplingPanel(Chooser):
     def _savable(self) -> dict[str, Any]:
         if self.comparison is None:
             return {}
-        return {m: replace(r, classes=self.classes.classes) for m, r in self.comparison.results.items()}
+        names, results = self.classes.classes, self.comparison.results
+        # corrections win in what is saved, too
+        return {
+            m: r.with_classes(names) if hasattr(r, "with_classes") else replace(r, classes=names)
+            for m, r in results.items()
+        }
 
     def _record(self, method: str) -> dict[str, Any] | None:
         """Called in a thread."""
@@ -303,9 +381,10 @@ class SamplingPanel(Chooser):
             return None
         from ..masks import make_record
 
+        request, _ = wanted.request.resolved(method)
         miou = comparison.scores[method].miou
         scores = None if miou is None else {"mean IoU": miou}
-        return make_record(comparison.results[method], comparison.pyramid, self.engine.model(wanted.request), scores)
+        return make_record(comparison.results[method], comparison.pyramid, self.engine.model(request), scores)
 
     def _part_in_view(self) -> tuple[int, int, int, int] | None:
         return None if self._cells is None else self._cells.part_in_view()
@@ -313,6 +392,8 @@ class SamplingPanel(Chooser):
     # ---- the end of a run
 
     def _run_ended(self, complete: bool) -> None:
+        if complete and self.comparison is not None and self._shown is not None:
+            self.say(f"{self._shown.layer.name} at {self.budget[0]} x {self.budget[1]}.")
         if self._cells is None or not self._cells.busy:
             self._settled()
 

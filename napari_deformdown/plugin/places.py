@@ -45,6 +45,11 @@ class Place:
         """The place of a layer's rows and columns, whatever axes come before them."""
         return cls(**place_of_plane(layer))
 
+    def to_world(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where points (n, 2), (y, x) in full-resolution pixels with centres at whole numbers, lie in the world."""
+        inner = Affine(scale=self.scale, translate=self.translate, rotate=self.rotate, shear=self.shear)
+        return np.atleast_2d(Affine(affine_matrix=self.affine)(inner(np.asarray(points, float))))
+
     def of_image(self) -> dict[str, Any]:
         """Options of a layer with a value for each full-resolution pixel."""
         return {

@@ -21,6 +21,14 @@ def own_settings(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
 
 
+@pytest.fixture(autouse=True)
+def own_data(tmp_path_factory, monkeypatch):
+    """A data folder of each test's own: what a person keeps stays out of it."""
+    folder = tmp_path_factory.mktemp("data")
+    monkeypatch.setenv("DEFORMDOWN_DATA", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def earth_piece():
     """Image (600, 1200, 3) and labels (600, 1200) around the Great Lakes."""
@@ -41,7 +49,11 @@ def docked(make_napari_viewer, earth_piece, qtbot):
     yield viewer, panel
     if isalive(panel):
         panel.cancel()
-        qtbot.waitUntil(lambda: not panel.live.running and panel._job is None, timeout=60_000)
+        panel.correct.tuning.cancel()
+        qtbot.waitUntil(
+            lambda: not (panel.live.running or panel._job or panel.correct.busy or panel.correct.tuning.running),
+            timeout=60_000,
+        )
 
 
 @pytest.fixture

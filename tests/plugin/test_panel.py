@@ -226,8 +226,26 @@ def test_cells_come_and_go_with_their_boxes(docked, run, qtbot):
     )
     with qtbot.waitSignal(panel.finished, timeout=60_000):
         panel.cell_boxes["edge"].click()
-    assert "edge" not in viewer.layers and panel._cells.names == ("uniform", "learnt", "ground truth")
-    assert len(viewer.layers) == 2 + 3 * len(FIRST)
+    assert panel._cells.names == ("uniform", "learnt", "ground truth")
+    # hidden, and without room in the grid
+    assert not any(v.visible for v in viewer.layers if v.name.startswith("edge"))
+    assert len({cell_of(viewer, viewer.layers[name]) for name in panel._cells.names}) == 3
+    assert int(np.prod(viewer.canvas.grid.shape)) in (3, 4)
+
+
+def test_a_cell_goes_while_a_layer_of_the_users_is_hidden(docked, run, qtbot):
+    """Its layers were removed, and the next drawing died of a segmentation fault."""
+    viewer, panel = docked
+    run(panel)
+    viewer.layers["piece ground truth"].visible = False
+    for _ in range(2):
+        with qtbot.waitSignal(panel.finished, timeout=60_000):
+            panel.cell_boxes["edge"].click()
+        qtbot.wait(100)
+    assert panel._cells.names == METHODS and not viewer.layers["piece ground truth"].visible
+    viewer.layers.remove("piece")
+    qtbot.wait(100)
+    assert [v.name for v in viewer.layers] == ["piece ground truth"]
 
 
 def test_flipping_shows_one_cell_at_a_time(docked, run, qtbot):

@@ -1,0 +1,179 @@
+"""What a person makes and must not lose: corrections of each image on disk, found again when the image is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from ..imaging.errors import ImageError
+
+if TYPE_CHECKING:
+    from ..corrections import Corrections
+    from .sources import Frame
+
+__all__ = ["Book", "Entry", "data_folder", "lay_over"]
+
+_VARIABLE = "DEFORMDOWN_DATA"
+_ABOUT = "about.json"
+
+
+def data_folder() -> Path:
+    """Where corrections and versions are kept: `DEFORMDOWN_DATA`, or the user's data folder."""
+    return Path(os.environ.get(_VARIABLE) or platformdirs.user_data_path("napari-deformdown"))
+
+
+@dataclass(eq=False)
+class Entry:
+    """Corrections of one frame by the classes of a model.
+
+    Parameters
+    ----------
+    frame : Frame
+        What they are of.
+    classes : tuple of str
+        Names in the order of their ids.
+    corrections : Corrections
+        They stay the same object, however they change.
+    folder : Path or None
+        Where they are kept; None before it has been looked for.
+    saved : str
+        Fingerprint of what lies there.
+    """
+
+    frame: Frame
+    classes: tuple[str, ...]
+    corrections: Corrections
+    folder: Path | None = None
+    saved: str = ""
+    lock: Any = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """Image and frame, for people."""
+        return " ".join(part for part in (self.frame.source.name, self.frame.title) if part)
+
+
+class Book:
+    """Corrections of all images of a session.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where they are kept; in `data_folder` without it.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or data_folder() / "corrections"
+        self._entries: dict[Hashable, Entry] = {}
+
+    def entry(self, frame: Frame, classes: Sequence[str]) -> Entry:
+        """The entry of a frame, made when it is first asked for."""
+        from ..corrections import Corrections
+
+        key = frame.key, tuple(classes)
+        if key not in self._entries:
+            self._entries[key] = Entry(frame, tuple(classes), Corrections(frame.source.shape))
+        return self._entries[key]
+
+    def entries(self, classes: Sequence[str] | None = None) -> list[Entry]:
+        """Entries with paint, of these classes or of any."""
+        found = [e for e in self._entries.values() if not e.corrections.is_empty]
+        return [e for e in found if classes is None or e.classes == tuple(classes)]
+
+    # ---- on disk; for threads
+
+    def find(self, entry: Entry) -> Corrections | None:
+        """Look for what was kept of an image in an earlier session, or in this one before it was closed.
+
+        Raises
+        ------
+        ImageError
+            If what was kept is damaged. It is set aside then, and nothing is lost.
+        """
+        from ..corrections import Corrections
+
+        identity = {"image": _identity(entry), "position": list(entry.frame.position), "classes": list(entry.classes)}
+        name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
+        folder = self.folder / name
+        earlier = next((e for e in self._entries.values() if e.folder == folder and e is not entry), None)
+        with entry.lock:
+            try:
+                if earlier is not None:  # the image was closed and opened again
+                    self._entries = {k: e for k, e in self._entries.items() if e is not earlier}
+                    return earlier.corrections.copy()
+                if not (folder / "corrections.json").exists():
+                    return None
+                found = Corrections.load(folder)
+                if found.shape != entry.corrections.shape:
+                    raise ImageError(f"The corrections in {folder} are of an image of another size.")
+                entry.saved = found.fingerprint
+                return found
+            except ImageError as error:
+                aside = _set_aside(folder)
+                raise ImageError(f"{error} They were set aside as {aside}; painting begins anew.") from error
+            finally:
+                entry.folder = folder
+                with suppress(OSError):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    about = {"name": entry.name, **identity}
+                    (folder / _ABOUT).write_text(json.dumps(about, indent=2, default=str) + "\n", "utf-8")
+
+    def save(self, entry: Entry) -> bool:
+        """Keep an entry as it is now; whether there was anything to write.
+
+        Raises
+        ------
+        ImageError
+            If the folder cannot be written.
+        """
+        if entry.folder is None:
+            return False
+        with entry.lock:
+            now = entry.corrections.copy()
+            fingerprint = now.fingerprint
+            if fingerprint == entry.saved or (now.is_empty and not (entry.folder / "corrections.json").exists()):
+                return False
+            now.save(entry.folder)
+            entry.saved = fingerprint
+            return True
+
+    def save_all(self) -> None:
+        """Keep whatever has changed."""
+        for entry in list(self._entries.values()):
+            self.save(entry)
+
+
+def lay_over(below: Corrections, above: Corrections) -> Corrections:
+    """Both together; where both are painted, `above` wins."""
+    from ..corrections.tiles import TILE
+
+    out = below.copy()
+    # finer paint last: it lies over coarser paint
+    for level, (ty, tx), tile in sorted(above.tiles(), key=lambda t: (-t[0], t[1])):
+        out.paint(tile, ((ty * TILE) << level, (tx * TILE) << level), 1 << level)
+    return out
+
+
+def _identity(entry: Entry) -> dict[str, Any]:
+    """What tells the image from others; neither its name in the viewer nor the time of its file belong to that."""
+    record = entry.frame.source.record
+    return {k: v for k, v in record.items() if k not in ("name", "modified")}
+
+
+def _set_aside(folder: Path) -> str:
+    for number in range(1, 1000):
+        aside = folder.with_name(f"{folder.name}.damaged-{number}")
+        if not aside.exists():
+            with suppress(OSError):
+                os.replace(folder, aside)
+            return aside.name
+    return folder.name

@@ -1,0 +1,283 @@
+"""The panel's menu: save and open a session, build a pyramid."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels, Layer
+from qtpy.QtWidgets import QFileDialog, QMenu
+
+from ..imaging.errors import ImageError
+from ..network.catalogue import find_model
+from ..network.config import ModelError
+from .jobs import Progress
+from .samples import METADATA
+from .session import ENDING, Session, read_session, write_session
+from .settings import PLUGIN
+
+if TYPE_CHECKING:
+    from .panel import SamplingPanel
+
+__all__ = ["SessionMenu", "restore", "state_of"]
+
+_FILTER = f"Sessions (*{ENDING});;JSON (*.json)"
+
+
+class SessionMenu(QMenu):
+    """What the menu button shows.
+
+    Parameters
+    ----------
+    panel : SamplingPanel
+        The panel that it belongs to.
+    """
+
+    def __init__(self, panel: SamplingPanel) -> None:
+        super().__init__(panel)
+        self._panel = panel
+        self.save_action = self.addAction("Save session...")
+        self.open_action = self.addAction("Open session...")
+        self.addSeparator()
+        self.pyramid_action = self.addAction("Build a pyramid")
+        self.setToolTipsVisible(True)
+        self.save_action.triggered.connect(lambda: self._ask_save())
+        self.open_action.triggered.connect(lambda: self._ask_open())
+        self.pyramid_action.triggered.connect(lambda: self.build_pyramid())
+        self.aboutToShow.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Offer what can be done now."""
+        source = self._panel.source
+        note = None if source is None else source.pyramid_note()
+        self.save_action.setEnabled(source is not None)
+        self.pyramid_action.setEnabled(note is not None)
+        self.pyramid_action.setToolTip(note or "This image has one, or needs none")
+
+    def _ask_save(self) -> None:
+        name = "" if self._panel.source is None else "".join(c if c.isalnum() else "_" for c in self._panel.source.name)
+        chosen, _ = QFileDialog.getSaveFileName(self._panel, "Save session", f"{name}{ENDING}", _FILTER)
+        if chosen:
+            path = Path(chosen)
+            self.save(path if path.suffix else path.with_name(path.name + ENDING))
+
+    def _ask_open(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(self._panel, "Open session", "", _FILTER)
+        if chosen:
+            self.open(Path(chosen))
+
+    def save(self, path: Path) -> bool:
+        """Write the session; whether that worked. A sentence says so."""
+        try:
+            write_session(state_of(self._panel), path)
+        except ImageError as error:
+            self._panel.say(str(error))
+            return False
+        self._panel.say(f"Saved {path.name}.")
+        return True
+
+    def open(self, path: Path) -> bool:
+        """Have everything as it was, and run; whether that began. A sentence says why not."""
+        try:
+            return restore(self._panel, read_session(path))
+        except ImageError as error:
+            self._panel.say(str(error))
+            return False
+
+    def build_pyramid(self) -> bool:
+        """Build what the first run would build, with progress; whether that began."""
+        panel = self._panel
+        request = panel.request()
+        if request is None:
+            return False
+
+        def work(progress: Progress) -> None:
+            panel.engine.pyramid(request.frame, progress)
+
+        name = request.frame.source.name
+        return panel.start_job(
+            work,
+            lambda _: panel.say(f"The pyramid of {name} is there."),
+            "Cancelled; there is no pyramid yet. The first run builds one.",
+        )
+
+
+def state_of(panel: SamplingPanel) -> Session:
+    """What the panel stands at now."""
+    image, truth, model = panel.image.value, panel.truth.value, str(panel.model.value or "")
+    camera, cells = panel.viewer.scene.camera, panel._cells
+    entry = panel.correct.entry
+    kept = entry is not None and entry.folder is not None and not entry.corrections.is_empty
+    return Session(
+        image=_path_of(image),
+        image_name="" if image is None else str(image.name),
+        sample=_sample_of(image),
+        truth=_path_of(truth),
+        truth_name="" if truth is None else str(truth.name),
+        model=model,
+        digest=_digest(panel, model),
+        budget=panel.budget,
+        sampler=panel.sampler.currentData() or "",
+        steepness=None if panel.own_steepness.isChecked() else panel.steepness.value(),
+        cells=tuple(name for name, box in panel.cell_boxes.items() if box.isChecked()),
+        shown=tuple(kind for kind, box in panel.show_boxes.items() if box.isChecked()),
+        side_by_side=panel.grid_box.isChecked(),
+        live=panel.live_box.isChecked(),
+        front="" if cells is None else cells.front,
+        classes=panel.classes.classes,
+        hidden=tuple(sorted(panel.classes.hidden)),
+        camera=() if cells is None else (float(camera.zoom), *(float(c) for c in camera.center)),
+        position=tuple(int(i) for i in panel.viewer.dims.current_step),
+        corrections=str(entry.folder) if entry is not None and kept else "",
+    )
+
+
+def restore(panel: SamplingPanel, session: Session) -> bool:
+    """Have the panel stand as it did, and run; whether that began.
+
+    Raises
+    ------
+    ImageError
+        If the model or the image is not to be found, before anything is changed; or if the image cannot be opened.
+    """
+    names = panel.shelf.names()
+    if session.model not in names:
+        try:
+            panel.shelf.config(session.model)
+        except ModelError as error:
+            raise ImageError(
+                f"The model {session.model} of this session is not here. Import it on the page Versions, or put its "
+                "folder back, and open the session again."
+            ) from error
+        names = [*names, session.model]
+    image = _found(panel, session.image, session.image_name, session.sample, Image)
+    truth: Layer | None = None
+    notes = []
+    if session.truth_name:
+        try:
+            truth = _found(panel, session.truth, session.truth_name, "", Labels)
+        except ImageError as error:
+            notes.append(str(error))
+    panel.live_box.setChecked(False)
+    panel.live.drop()  # of what was chosen before, nothing is wanted any more
+    panel.image.value = image
+    panel.truth.value = truth
+    panel.offer_models(names, session.model)
+    panel.rows.set_quietly(session.budget[0])
+    panel.columns.set_quietly(session.budget[1])
+    panel.show_budget()
+    panel.sampler.setCurrentIndex(max(0, panel.sampler.findData(session.sampler)))
+    panel.own_steepness.setChecked(session.steepness is None)
+    if session.steepness is not None:
+        panel.steepness.setValue(session.steepness)
+    for boxes, wanted in ((panel.cell_boxes, session.cells), (panel.show_boxes, session.shown)):
+        for name, box in boxes.items():
+            box.setChecked(name in wanted)
+    panel.grid_box.setChecked(session.side_by_side)
+    config = panel.config
+    if config is not None and len(session.classes) == len(config.classes):
+        panel.classes.set_classes(session.classes, model=config.classes)
+        panel.classes.set_hidden(set(session.hidden))
+    if len(session.position) == panel.viewer.dims.ndim:
+        panel.viewer.dims.current_step = session.position
+    panel.live_box.setChecked(session.live)
+    if session.digest and _digest(panel, session.model) != session.digest:
+        notes.append(f"The model {session.model} has changed since the session was saved: results may differ.")
+    if not panel.run():
+        return False
+
+    def ended() -> None:
+        panel.finished.disconnect(ended)
+        _look_again(panel, session, notes)
+
+    panel.finished.connect(ended)
+    return True
+
+
+def _look_again(panel: SamplingPanel, session: Session, notes: list[str]) -> None:
+    """What waits for the first result: the view, the cell in front, corrections from elsewhere."""
+    cells, camera = panel._cells, panel.viewer.scene.camera
+    if cells is None or panel.comparison is None:
+        return
+    if session.front in cells.names:
+        cells.flip(session.front)
+    if session.camera:
+        camera.zoom = session.camera[0]
+        centre = session.camera[1:]
+        camera.center = (*camera.center[: len(camera.center) - len(centre)], *centre)
+    entry, folder = panel.correct.entry, session.corrections
+    if folder and entry is not None and entry.folder is not None and str(entry.folder) != folder:
+        if (Path(folder) / "corrections.json").is_file():
+            panel.correct.import_file(Path(folder))
+        else:
+            notes.append(f"The corrections in {folder} are not there any more.")
+    if notes:
+        panel.say(" ".join(notes))
+
+
+def _found(panel: SamplingPanel, path: str, name: str, sample: str, kind: type[Layer]) -> Layer:
+    """A layer that is open, or is opened now."""
+    viewer = panel.viewer
+
+    def fits(layer: Layer) -> bool:
+        if not isinstance(layer, kind) or panel.owns(layer):
+            return False
+        same = _path_of(layer) == path if path else _sample_of(layer) == sample if sample else not _path_of(layer)
+        # several layers may come from one file
+        return same and str(layer.name).split(" [")[0] == name.split(" [")[0]
+
+    for _ in range(2):
+        found = next((layer for layer in viewer.layers if fits(layer)), None)
+        if found is not None:
+            return found
+        if sample:
+            viewer.open_sample(PLUGIN, sample)
+        elif path and Path(path).exists():
+            opened = _open(viewer, path, kind)
+            found = next((layer for layer in opened if fits(layer)), opened[0] if opened else None)
+            if found is not None:
+                return found
+        else:
+            break
+    where = f"the file {path} is not there" if path else "it was never in a file"
+    raise ImageError(f"{name or 'The image'} is not open, and {where}. Open it, and then the session again.")
+
+
+def _open(viewer: Any, path: str, kind: type[Layer]) -> list[Layer]:
+    before = list(viewer.layers)
+    try:
+        if kind is Labels:
+            viewer.open(path, plugin="napari", layer_type="labels")
+        else:
+            viewer.open(path, plugin=PLUGIN)
+    except (ValueError, OSError, TypeError) as error:  # ImageErrors are ValueErrors
+        raise ImageError(f"{path} cannot be opened: {error} Open it, and then the session again.") from error
+    return [layer for layer in viewer.layers if layer not in before and isinstance(layer, kind)]
+
+
+def _path_of(layer: Layer | None) -> str:
+    if layer is None:
+        return ""
+    about = layer.metadata.get(METADATA, {})
+    file = about.get("file") if isinstance(about, dict) else None
+    path = file["path"] if file else layer.source.path
+    return "" if path is None else str(Path(path).resolve())
+
+
+def _sample_of(layer: Layer | None) -> str:
+    sample = None if layer is None else layer.source.sample
+    return sample[1] if sample is not None and sample[0] == PLUGIN else ""
+
+
+def _digest(panel: SamplingPanel, model: str) -> str:
+    """SHA-256 of a model's files; empty where it lies in memory alone."""
+    from ..versions.checking import MODEL_FILES, hash_of
+
+    version = panel.shelf.version(model)
+    try:
+        folder = find_model(model) if version is None else panel.shelf.store(version.base).path(version.id)
+        return hashlib.sha256("".join(hash_of(folder / name) for name in sorted(MODEL_FILES)).encode()).hexdigest()
+    except ModelError:
+        return ""

@@ -1,0 +1,208 @@
+"""`Shelf`: all models that the panel offers: shipped ones, kept versions, own ones, and one on trial."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..network.catalogue import list_models, load_config
+from ..network.config import LabelClass, ModelConfig, ModelError
+from ..versions import VersionStore
+from .keeping import data_folder
+
+if TYPE_CHECKING:
+    from ..network import DeformedSegmenter
+    from ..versions import Version
+
+__all__ = ["Shelf"]
+
+_OWN = "own_models.json"
+
+
+@dataclass(frozen=True)
+class _Shelved:
+    config: Callable[[], ModelConfig]
+    load: Callable[[str], DeformedSegmenter]
+    base: str
+    version: Version | None = None
+    source: str = ""
+
+
+class Shelf:
+    """Models by the names that people see.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where versions and own models are kept; `data_folder` without it.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or data_folder()
+        self._own: dict[str, _Shelved] = {}
+        self._versions: dict[str, _Shelved] = {}
+        self._trials: dict[str, _Shelved] = {}
+        for name, classes, source in self._read_own():
+            self._add_own(name, classes, source)
+        self.refresh()
+
+    def names(self) -> list[str]:
+        """All models: shipped ones, own ones, versions, the one on trial."""
+        return [*list_models(), *self._own, *self._versions, *self._trials]
+
+    def config(self, name: str) -> ModelConfig:
+        """Configuration of a model, without its weights.
+
+        Raises
+        ------
+        ModelError
+            If there is none, or its description is broken.
+        """
+        found = self._find(name)
+        return load_config(name) if found is None else found.config()
+
+    def load(self, name: str, device: str) -> DeformedSegmenter:
+        """A model, ready to be used."""
+        found = self._find(name)
+        if found is not None:
+            return found.load(device)
+        from ..network import load_model
+
+        return load_model(name, device)
+
+    def base(self, name: str) -> str:
+        """What a fine-tuning of a model starts from: the model that its versions were made from, or itself."""
+        found = self._find(name)
+        if found is None:
+            return name
+        return found.base if found.base in self.names() else name
+
+    # ---- versions
+
+    def store(self, base: str) -> VersionStore:
+        """The versions of a base model."""
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", base)[:60]
+        if plain != base:
+            plain += "-" + hashlib.sha256(base.encode()).hexdigest()[:8]
+        return VersionStore(self.folder / "versions" / plain)
+
+    def version(self, name: str) -> Version | None:
+        """The version that a name stands for, if it is one."""
+        found = self._versions.get(name)
+        return None if found is None else found.version
+
+    def name_of(self, version: Version) -> str:
+        """The name that a version has here."""
+        return next((n for n, v in self._versions.items() if v.version and v.version.id == version.id), "")
+
+    def refresh(self) -> None:
+        """Look for versions on disk."""
+        self._versions = {}
+        parent = self.folder / "versions"
+        for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
+            store = VersionStore(folder)
+            for version in store.list():
+                name = f"{version.base}: {version.name}"
+                if self._find(name) is not None:
+                    name += f" ({version.created[:16].replace('T', ' ')}, {version.id[-8:]})"
+                self._versions[name] = self._shelved(store, version)
+
+    def _shelved(self, store: VersionStore, version: Version) -> _Shelved:
+        return _Shelved(
+            lambda: load_config(store.path(version.id)),
+            lambda device: store.load(version.id, device),
+            version.base,
+            version,
+        )
+
+    # ---- models that lie in no folder
+
+    def add_trial(self, name: str, model: DeformedSegmenter, base: str) -> None:
+        """A model in memory, until it is kept or discarded."""
+        self._trials[name] = _Shelved(lambda: model.config, lambda device: _moved(model, device), base)
+
+    def drop_trials(self) -> None:
+        """Forget what is on trial."""
+        self._trials = {}
+
+    def add_own(self, name: str, classes: Sequence[LabelClass], source: str = "generic") -> str:
+        """A model for one's own classes with the network of another one; kept, and untrained before it is tuned.
+
+        Raises
+        ------
+        ModelError
+            If the name is taken or none, there are fewer than two classes, two have one name, or it cannot be kept.
+        """
+        name = " ".join(name.split())
+        if not name or len(name) > 60 or not name.isprintable():
+            raise ModelError("A model's name is one line of 1 to 60 characters.")
+        if name in self.names():
+            raise ModelError(f"There is a model {name} already. Choose another name.")
+        if len({c.name for c in classes}) < len(classes) or len(classes) < 2:
+            raise ModelError("A model has two classes or more, each with a name of its own.")
+        self._add_own(name, tuple(classes), source)
+        self._write_own()
+        return name
+
+    def remove_own(self, name: str) -> None:
+        """Forget one of the own models; its versions stay."""
+        self._own.pop(name, None)
+        self._write_own()
+
+    def is_own(self, name: str) -> bool:
+        """Whether a model was made for own classes."""
+        return name in self._own
+
+    def _add_own(self, name: str, classes: tuple[LabelClass, ...], source: str) -> None:
+        def load(device: str) -> DeformedSegmenter:
+            from ..finetuning import with_classes
+            from ..network import load_model
+
+            return with_classes(load_model(source, device), classes, name=name)
+
+        def config() -> ModelConfig:
+            described = f"Own classes on the network of {source}. Paint some of each class, then fine-tune."
+            return replace(
+                load_config(source), name=name, classes=classes, description=described, floors=(), twin=False
+            )
+
+        self._own[name] = _Shelved(config, load, name, source=source)
+
+    def _read_own(self) -> list[tuple[str, tuple[LabelClass, ...], str]]:
+        try:
+            listed: Any = json.loads((self.folder / _OWN).read_text("utf-8"))
+            return [
+                (str(m["name"]), tuple(LabelClass(c["name"], c["color"]) for c in m["classes"]), str(m["source"]))
+                for m in listed
+                if m["source"] in list_models()
+            ]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def _write_own(self) -> None:
+        from ..versions.writing import write_atomically
+
+        listed = []
+        for name, shelved in self._own.items():
+            config = shelved.config()
+            classes = [{"name": c.name, "color": c.color} for c in config.classes]
+            listed.append({"name": name, "classes": classes, "source": shelved.source})
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.folder / _OWN, json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise ModelError(f"{self.folder} cannot be written: {error.strerror}.") from error
+
+    def _find(self, name: str) -> _Shelved | None:
+        return self._own.get(name) or self._versions.get(name) or self._trials.get(name)
+
+
+def _moved(model: DeformedSegmenter, device: str) -> DeformedSegmenter:
+    from ..network import pick_device
+
+    return model.to(pick_device(device))

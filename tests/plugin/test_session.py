@@ -1,0 +1,216 @@
+"""Sessions: what was there is there again; files that are no sessions give a sentence and change nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_deformdown.imaging.errors import ImageError
+from napari_deformdown.network import LabelClass
+from napari_deformdown.plugin.session import Session, read_session, write_session
+from napari_deformdown.plugin.session_menu import state_of
+
+SESSION = Session(
+    image="/data/größe.tif",
+    image_name="größe",
+    truth="/data/labels.tif",
+    truth_name="labels",
+    model="earth",
+    digest="0" * 64,
+    budget=(40, 96),
+    sampler="transport",
+    steepness=37,
+    cells=("uniform", "learnt", "ground truth"),
+    shown=("density",),
+    side_by_side=False,
+    live=False,
+    front="uniform",
+    classes=(LabelClass("ocean", "#000000"), LabelClass("land", "#00ff00")),
+    hidden=(1,),
+    camera=(0.25, 0.0, 100.5, 200.0),
+    position=(3, 0, 0),
+    corrections="/data/corrections",
+)
+
+
+def test_a_session_comes_back_as_it_was_written(tmp_path):
+    write_session(SESSION, tmp_path / "a.session.json")
+    assert read_session(tmp_path / "a.session.json") == SESSION
+    assert [p.name for p in tmp_path.iterdir()] == ["a.session.json"]
+
+
+def test_a_session_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypatch):
+    path = tmp_path / "a.session.json"
+    write_session(SESSION, path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(ImageError, match="No space left"):
+        write_session(replace(SESSION, model="other"), path)
+    assert read_session(path) == SESSION
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("budget", [1, 10]),
+        ("budget", [64]),
+        ("budget", [64, 1e9]),
+        ("budget", "64x128"),
+        ("budget", [True, 64]),
+        ("steepness", 101),
+        ("steepness", float("nan")),
+        ("cells", "uniform"),
+        ("cells", ["x"] * 1000),
+        ("classes", [{"name": "a", "color": "red"}]),
+        ("classes", [{"name": "", "color": "#ff0000"}]),
+        ("classes", [["a", "#ff0000"]]),
+        ("hidden", [-1]),
+        ("camera", [0, 1, 2]),
+        ("camera", [1, float("inf"), 2]),
+        ("camera", [1, 10**400, 2]),
+        ("digest", "../../etc"),
+        ("image", 5),
+        ("image", "a\0b"),
+        ("image", "x" * 10_000),
+        ("live", "yes"),
+        ("position", [0.5]),
+    ],
+)
+def test_a_wrong_value_gives_a_sentence_that_names_it(tmp_path, name, value):
+    path = tmp_path / "a.session.json"
+    write_session(SESSION, path)
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**content, name: value}), "utf-8")
+    with pytest.raises(ImageError, match=f"damaged: {name} "):
+        read_session(path)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"kind": "other"}',
+        b" " * (2 << 20),
+        b'{"kind": 1, "format": 1}',
+    ],
+)
+def test_a_file_that_is_no_session_gives_a_sentence(tmp_path, raw):
+    path = tmp_path / "a.session.json"
+    path.write_bytes(raw)
+    with pytest.raises(ImageError, match=r"a\.session\.json is no session"):
+        read_session(path)
+
+
+def test_a_session_of_the_future_says_so(tmp_path):
+    path = tmp_path / "a.session.json"
+    write_session(SESSION, path)
+    path.write_text(path.read_text("utf-8").replace('"format": 1', '"format": 2'), "utf-8")
+    with pytest.raises(ImageError, match="Update"):
+        read_session(path)
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_session(tmp_path / "none.session.json")
+
+
+@pytest.fixture
+def filed(docked, earth_piece, tmp_path, qtbot):
+    """The viewer with image and labels from files, and the panel on them."""
+    viewer, panel = docked
+    tifffile.imwrite(tmp_path / "piece.tif", earth_piece[0], tile=(256, 256), photometric="rgb")
+    tifffile.imwrite(tmp_path / "labels.tif", earth_piece[1], tile=(256, 256))
+    viewer.layers.clear()
+    panel.image.value = viewer.open(tmp_path / "piece.tif", plugin="napari-deformdown")[0]
+    panel.truth.value = viewer.open(tmp_path / "labels.tif", plugin="napari", layer_type="labels")[0]
+    panel.model.value = "earth"
+    panel.rows.value = 24
+    return viewer, panel, tmp_path / "a.session.json"
+
+
+def test_everything_is_as_it_was_after_all_was_closed(filed, run, qtbot):
+    viewer, panel, path = filed
+    panel.cell_boxes["ground truth"].setChecked(True)
+    panel.own_steepness.setChecked(False)
+    panel.steepness.setValue(30)
+    panel.show_boxes["density"].click()
+    panel.sampler.setCurrentIndex(panel.sampler.findData("transport"))
+    run(panel)
+    panel.classes.set_name(1, "solid ground")
+    panel.classes.set_hidden({0, 2})
+    viewer.scene.camera.zoom, viewer.scene.camera.center = 3.0, (0, 111.0, 222.0)
+    before, scores = state_of(panel), panel.comparison.scores["learnt"].miou
+    assert panel.menu.save(path)
+    viewer.layers.clear()
+    panel.own_steepness.setChecked(True)
+    panel.cell_boxes["edge"].setChecked(True)
+    panel.classes.reset()
+    panel.model.value = "generic"
+    assert panel.menu.open(path), panel.status.text()
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        pass
+    assert state_of(panel) == before
+    assert panel.comparison.scores["learnt"].miou == scores
+    assert panel._cells.names == ("uniform", "learnt", "ground truth")
+    assert not any(layer.visible for layer in viewer.layers if "density" in layer.name)
+
+
+def test_a_session_takes_layers_that_are_open(filed, run, qtbot):
+    viewer, panel, path = filed
+    image, truth = panel.image.value, panel.truth.value
+    assert panel.menu.save(path)
+    viewer.add_image(np.zeros((64, 64, 3), np.uint8), name="other")
+    panel.image.value = viewer.layers["other"]
+    assert panel.menu.open(path), panel.status.text()
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        pass
+    assert panel.image.value is image and panel.truth.value is truth
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"image": "/nowhere/slide.tif", "image_name": "slide"}, "/nowhere/slide.tif is not there"),
+        ({"image": "", "image_name": "made up"}, "never in a file"),
+        ({"model": "gone"}, "Import it on the page Versions"),
+    ],
+)
+def test_what_is_missing_is_said_and_nothing_changes(filed, changes, word):
+    viewer, panel, path = filed
+    layers, before = list(viewer.layers), state_of(panel)
+    write_session(replace(before, **changes), path)
+    assert not panel.menu.open(path)
+    assert word in panel.status.text()
+    assert list(viewer.layers) == layers and state_of(panel) == before
+
+
+def test_missing_ground_truth_and_another_model_are_said_and_the_rest_is_there(filed, qtbot):
+    _, panel, path = filed
+    write_session(replace(state_of(panel), truth="/nowhere/labels.tif", digest="0" * 64), path)
+    assert panel.menu.open(path), panel.status.text()
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        pass
+    assert panel.comparison is not None and panel.truth.value is None
+    assert "/nowhere/labels.tif" in panel.status.text() and "has changed" in panel.status.text()
+
+
+def test_the_menu_builds_a_pyramid_where_there_is_none(docked, qtbot):
+    viewer, panel = docked
+    panel.menu.refresh()
+    assert not panel.menu.pyramid_action.isEnabled()
+    flat = np.zeros((300, 5000, 3), np.uint8)
+    panel.image.value = viewer.add_image(flat, name="flat", rgb=True)
+    panel.menu.refresh()
+    assert panel.menu.pyramid_action.isEnabled()
+    with qtbot.waitSignal(panel.finished, timeout=60_000):
+        panel.menu.pyramid_action.trigger()
+    assert panel.status.text() == "The pyramid of flat is there."
+    assert len(panel.engine.pyramid(panel.request().frame).levels) > 1

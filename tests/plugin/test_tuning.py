@@ -1,0 +1,257 @@
+"""Fine-tuning, comparing, keeping and going back, as a person does it in the panel."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from napari_deformdown.finetuning import FinetuneOptions, HeldBackScored
+from napari_deformdown.network import LabelClass, ModelError
+from napari_deformdown.plugin.own_classes import IdsDialog, OwnClassesDialog
+from napari_deformdown.plugin.shelf import Shelf
+from napari_deformdown.plugin.tuning import held_back_sentence
+
+TWO_STEPS = FinetuneOptions(steps=2, seconds=0, methods=("learnt",), points=64, held_back=0.25)
+
+
+# ---- without a window
+
+
+def test_own_models_are_kept_by_name_and_start_fresh(tmp_path):
+    shelf = Shelf(tmp_path)
+    classes = [LabelClass("ground", "#101010"), LabelClass("leaf", "#20c020"), LabelClass("stem", "#c02020")]
+    shelf.add_own("plants", classes)
+    for wrong in ("plants", "earth", " "):
+        with pytest.raises(ModelError):
+            shelf.add_own(wrong, classes)
+    with pytest.raises(ModelError):
+        shelf.add_own("twice", [classes[0], classes[0]])
+    again = Shelf(tmp_path)
+    assert "plants" in again.names() and again.base("plants") == "plants" and again.is_own("plants")
+    assert [c.name for c in again.config("plants").classes] == ["ground", "leaf", "stem"]
+    one, other = (again.load("plants", "cpu") for _ in range(2))
+    assert len(one.config.classes) == 3
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    again.remove_own("plants")
+    assert "plants" not in Shelf(tmp_path).names()
+
+
+def test_a_broken_list_of_own_models_is_passed_over(tmp_path):
+    (tmp_path / "own_models.json").write_text('[{"name": 3}]')
+    assert "earth" in Shelf(tmp_path).names()
+
+
+def test_versions_have_names_of_their_own_and_know_their_base(tmp_path, tiny_model):
+    shelf = Shelf(tmp_path)
+    store = shelf.store("earth")
+    ids = [store.add(tiny_model, name="mine", base="earth").id]
+    with torch.no_grad():
+        next(tiny_model.parameters()).add_(1)
+    ids.append(store.add(tiny_model, name="mine", base="earth", parent=ids[0]).id)
+    shelf.refresh()
+    names = [shelf.name_of(store.get(i)) for i in ids]
+    assert "earth: mine" in names and names[1] != names[0]
+    assert all(name.startswith("earth: mine") and shelf.base(name) == "earth" for name in names)
+    # a base that is not here: the version stands for itself
+    other = shelf.store("else/where: no")
+    assert (
+        other.folder.parent == store.folder.parent and other.folder.name.isprintable() and "/" not in other.folder.name
+    )
+    kept = other.add(tiny_model, name="x", base="else/where: no")
+    shelf.refresh()
+    assert shelf.base(shelf.name_of(kept)) == shelf.name_of(kept)
+
+
+def test_held_back_numbers_in_words():
+    before = HeldBackScored("before", 3, {"uniform": 0.5, "learnt": 0.4})
+    after = HeldBackScored("after", 3, {"uniform": 0.75, "learnt": 1.0})
+    said = held_back_sentence(before, after)
+    assert "3 corrections that were held back" in said
+    assert "uniform 50% before, 75% after" in said and "learnt 40% before, 100% after" in said
+    assert "too few" in held_back_sentence(None, None)
+
+
+def test_dialogues_for_classes_and_ids(qtbot):
+    dialog = OwnClassesDialog(["earth"])
+    qtbot.addWidget(dialog)
+    dialog.add_button.click()
+    assert [c.name for c in dialog.classes] == ["background", "object", "class 2"]
+    for _ in range(3):
+        dialog.remove_button.click()
+    assert len(dialog.classes) == 2
+    dialog.name.setText("earth")
+    dialog.accept()
+    assert "already" in dialog.message.text() and dialog.result() == 0
+    ids = IdsDialog([0, 1, 2, 9], ["a", "b"])
+    qtbot.addWidget(ids)
+    assert ids.mapping == {0: 0, 1: 1, 2: 2, 9: 0}
+    ids.first_button.click()
+    assert ids.mapping == {0: 1, 1: 2, 2: 0, 9: 0}
+
+
+# ---- in a window
+
+
+@pytest.fixture
+def settle(qtbot):
+    def wait(panel):
+        page = panel.correct
+        qtbot.waitUntil(
+            lambda: (
+                not (panel.live.running or page.busy or page.tuning.running or (panel._cells and panel._cells.busy))
+            ),
+            timeout=120_000,
+        )
+
+    return wait
+
+
+@pytest.fixture
+def corrected(docked, run, settle):
+    """Four strokes are painted."""
+    viewer, panel = docked
+    panel.rows.value = 16
+    run(panel)
+    page = panel.correct
+    page.take("paint")
+    settle(panel)
+    for k in range(4):
+        page.painter.sheet.array[50 + 100 * k : 90 + 100 * k, 100:160] = 1 + k % 2
+    page.painter.merge()
+    settle(panel)
+    page.tuning.options = TWO_STEPS
+    return viewer, panel
+
+
+def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_path):
+    viewer, panel = corrected
+    page, tuning = panel.correct, panel.correct.tuning
+    base_result = panel._cells.content("learnt").result
+    layers = list(viewer.layers)
+    with qtbot.waitSignal(tuning.finished, timeout=120_000):
+        tuning.run_button.click()
+        assert tuning.cancel_button.isEnabled() and not tuning.run_button.isEnabled()
+    assert len(tuning.curve.losses) == 2 and "held back" in tuning.status.text()
+    settle(panel)
+    # before | after
+    assert panel._cells.names == ("uniform", "before", "learnt")
+    assert panel.budget == (16, 32) and panel._cells.content("before").result is base_result
+    after = panel._cells.content("learnt").result
+    assert not torch.equal(after.probabilities, base_result.probabilities)
+    assert "before" in panel.verdict.text() and set(panel.comparison.scores) == {"uniform", "before", "learnt"}
+    assert panel.curve is not None and viewer.layers["before: segmentation"].visible
+    # keep
+    tuning.keep("first")
+    qtbot.waitUntil(lambda: not panel.trial, timeout=60_000)
+    settle(panel)
+    assert panel.model.value == "earth: first" and panel._cells.names == ("uniform", "learnt")
+    assert not viewer.layers["before: segmentation"].visible and set(layers) <= set(viewer.layers)
+    assert not tuning.decision.isVisibleTo(page)
+    version = panel.shelf.version("earth: first")
+    assert version.parent == version.base == "earth" and version.settings["strokes"] == 4
+    assert set(version.scores["held_back"]["after"]) == {"learnt"}
+    kept = panel._cells.content("learnt").result
+    torch.testing.assert_close(kept.probabilities, after.probabilities)
+    # another session finds it
+    other = Shelf()
+    assert other.names()[-1] == "earth: first" and other.base("earth: first") == "earth"
+
+    # tuning again starts from the base, and is compared with the version
+    with qtbot.waitSignal(tuning.finished, timeout=120_000):
+        tuning.run_button.click()
+    settle(panel)
+    assert panel.before == "earth: first" and panel.shelf.base(panel.trial) == "earth"
+    torch.testing.assert_close(panel._cells.content("learnt").result.probabilities, after.probabilities)
+    tuning.discard_button.click()
+    settle(panel)
+    assert panel.model.value == "earth: first" and panel.trial == "" and "Discarded" in tuning.status.text()
+    assert "earth: on trial" not in panel.model.choices
+
+    # versions
+    page = panel.versions
+    assert [page.list.topLevelItem(i).text(0) for i in range(2)] == ["earth (base model)", "first"]
+    page.select("")
+    page.use_button.click()
+    assert panel.model.value == "earth" and page.store.active is None
+    settle(panel)
+    torch.testing.assert_close(panel._cells.content("learnt").result.probabilities, base_result.probabilities)
+    page.use(version.id)
+    assert panel.model.value == "earth: first" and page.store.active == version.id
+    page.rename(version.id, "second")
+    assert panel.model.value == "earth: second"
+    page.rename(version.id, "  ")
+    assert "one line" in page.status.text() and panel.model.value == "earth: second"
+    with qtbot.waitSignal(page.finished, timeout=60_000):
+        page.export(version.id, tmp_path / "out")
+    assert (tmp_path / "out" / "version.json").exists()
+    page.delete(version.id)
+    assert panel.model.value == "earth" and page.store.list() == []
+    with qtbot.waitSignal(page.finished, timeout=60_000):
+        page.import_from(tmp_path / "out")
+    assert "taken in" in page.status.text() and "earth: second" in panel.model.choices
+    (tmp_path / "out" / "model.safetensors").write_bytes(b"hostile")
+    page.delete(version.id)
+    with qtbot.waitSignal(page.finished, timeout=60_000):
+        page.import_from(tmp_path / "out")
+    assert "damaged or changed" in page.status.text() and page.store.list() == []
+    settle(panel)
+
+
+def test_cancelled_and_failed_runs_leave_everything_as_it_was(corrected, settle, qtbot):
+    _, panel = corrected
+    tuning = panel.correct.tuning
+    before, model = panel.comparison, panel.model.value
+    tuning.options = FinetuneOptions(steps=500, seconds=0, methods=("learnt",), points=64)
+    tuning.run_button.click()
+    qtbot.waitUntil(lambda: len(tuning.curve.losses) >= 2, timeout=120_000)
+    with qtbot.waitSignal(tuning.finished, timeout=60_000):
+        tuning.cancel_button.click()
+    assert tuning.status.text().startswith("Cancelled") and len(tuning.curve.losses) < 500
+    tuning.options = FinetuneOptions(steps=50, seconds=0, methods=("learnt",), points=64, learning_rate=1e30)
+    with qtbot.waitSignal(tuning.finished, timeout=120_000):
+        tuning.run_button.click()
+    assert "no longer a number" in tuning.status.text()
+    assert panel.comparison is before and panel.model.value == model and panel.trial == ""
+    assert tuning.outcome is None and not tuning.decision.isVisibleTo(tuning)
+    assert tuning.run_button.isEnabled() and not tuning.cancel_button.isEnabled()
+    panel.correct.clear()
+    settle(panel)
+    tuning.run_button.click()
+    assert not tuning.running and "Nothing is corrected" in tuning.status.text()
+
+
+def test_start_from_nothing_and_paint_some_of_each_class(docked, settle, qtbot):
+    viewer, panel = docked
+    panel.truth.value = None
+    page = panel.correct
+    panel.rows.value = 16
+    classes = [LabelClass("wet", "#1040c0"), LabelClass("dry", "#c0a040")]
+    assert page.start_from_nothing("two sorts", classes)
+    qtbot.waitUntil(lambda: panel.comparison is not None, timeout=120_000)
+    settle(panel)
+    assert panel.model.value == "two sorts" and panel.budget == (16, 32)
+    assert [page.label.itemText(i) for i in range(2)] == ["wet", "dry"]
+    assert not page.start_from_nothing("two sorts", classes) and "already" in page.status.text()
+    page.take("paint")
+    settle(panel)
+    page.painter.sheet.array[300:360, 800:1000] = 1  # the Atlantic
+    page.painter.sheet.array[200:260, 200:400] = 2
+    page.painter.merge()
+    page.tuning.options = FinetuneOptions(steps=12, seconds=0, methods=("learnt",), points=256)
+    with qtbot.waitSignal(page.tuning.finished, timeout=240_000):
+        page.tuning.run_button.click()
+    settle(panel)
+    result = panel._cells.content("learnt").result
+    labels = result.labels()
+    assert (labels[200:260, 200:400] == 1).mean() > 0.9 and (labels[300:360, 800:1000] == 0).mean() > 0.9
+    page.tuning.keep("scribbled")
+    qtbot.waitUntil(lambda: not panel.trial, timeout=60_000)
+    settle(panel)
+    again = Shelf()
+    assert again.base("two sorts: scribbled") == "two sorts"
+    listed = json.loads((again.folder / "own_models.json").read_text("utf-8"))
+    assert [c["name"] for c in listed[0]["classes"]] == ["wet", "dry"]
+    assert np.isin(labels, (0, 1)).all()
