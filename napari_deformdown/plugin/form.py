@@ -119,6 +119,8 @@ class PanelForm(QWidget):
         self.verdict = text()
 
         self.tabs = QTabWidget()
+        # all of them beside each other in a narrow dock
+        self.tabs.setStyleSheet("QTabBar::tab { padding: 4px 4px; min-width: 0px; }")
         self.tabs.addTab(scrolled(self._view_tab()), "View")
 
         layout = QVBoxLayout(self)
