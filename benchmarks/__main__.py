@@ -10,7 +10,12 @@ from importlib import import_module
 from pathlib import Path
 
 # Modules with measure(), options(arguments) -> keywords of it where it has some, and table(figures) where there is one.
-BENCHMARKS = {"finetune": "finetune.study", "geometry": "geometry.report", "main_job": "main_job"}
+BENCHMARKS = {
+    "finetune": "finetune.study",
+    "geometry": "geometry.report",
+    "main_job": "main_job",
+    "plugin": "plugin.report",
+}
 
 
 def main() -> None:

@@ -83,6 +83,10 @@ class Chooser(PanelForm):
         self.truth.reset_choices()
         if self.image.value is None:
             self.image.value = next((c for c in self.image.choices if c is not None), None)
+        added = getattr(event, "value", None)
+        # a sample's ground truth comes after its image
+        if self.truth.value is None and self.image.value is not None and added in self.truth.choices:
+            self._choose_truth(self.image.value)
 
     # ---- image, model, ground truth
 

@@ -457,3 +457,13 @@ def test_layers_closed_while_they_are_being_made(docked, run, qtbot, earth_piece
     run(panel)
     assert panel.comparison is not None, panel.status.text()
     assert all(f"{m}: points" in viewer.layers for m in METHODS)
+
+
+def test_a_sample_opened_after_the_panel_brings_its_ground_truth(make_napari_viewer, earth_piece):
+    viewer = make_napari_viewer()
+    _, panel = viewer.window.add_plugin_dock_widget("napari-deformdown", "Learnt downsampling")
+    viewer.add_image(earth_piece[0], name="piece")
+    viewer.add_labels(np.zeros((5, 5), np.uint8), name="other")
+    assert panel.image.value is viewer.layers["piece"] and panel.truth.value is None
+    truth = viewer.add_labels(earth_piece[1], name="piece ground truth")
+    assert panel.truth.value is truth
