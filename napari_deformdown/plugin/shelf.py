@@ -98,7 +98,7 @@ class Shelf:
 
     def name_of(self, version: Version) -> str:
         """The name that a version has here."""
-        return next((n for n, v in self._versions.items() if v.version and v.version.id == version.id), "")
+        return next((n for n, v in self._versions.items() if v.version == version), "")
 
     def refresh(self) -> None:
         """Look for versions on disk."""
