@@ -44,8 +44,8 @@ def test_the_flight_is_smooth():
 
 
 def test_further_up_is_further_away():
-    for time in (0.0, 0.3, 1.0):
-        _, x = places(time, (64, 128), (2700, 5400))
+    for at in (0.0, 0.3, 1.0):
+        _, x = places(at, (64, 128), (2700, 5400))
         widths = np.diff(x, axis=1).mean(1)
         assert (np.diff(widths) < 0).all()
         assert 1.5 < widths[0] / widths[-1] < 2.5
