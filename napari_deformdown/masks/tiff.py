@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,12 +102,3 @@ def _counter(total: int, progress: Progress | None) -> Callable[[], None]:
 def _encode(tile: NDArray[np.uint8]) -> bytes:
     """A deflate stream of a tile, at the level that tifffile itself uses."""
     return bytes(imagecodecs.deflate_encode(tile.tobytes()))
-
-
-def tiff_record(description: str) -> dict[str, Any]:
-    """The record in the description of a file by `write_tiff`, or nothing."""
-    try:
-        found = json.loads(description)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Cells"]
 
 _MAKERS = {"segmentation": Labels, "difference": Labels, "corrections": Labels, "lines": Vectors, "points": Points}
-# Layers that show what is known as soon as points are placed, and those that wait for the network.
-PLACED = ("density", "lines", "points")
+# Layers that wait for the network.
 FOUND = ("sampled", "segmentation", "confidence", "difference")
 # Milliseconds that the view must rest before points are thinned anew.
 _REST = 80

@@ -462,7 +462,6 @@ class CorrectPage(QWidget):
 
         def over() -> None:
             self._jobs.discard(job)
-            job.deleteLater()
             self.ended.emit()
 
         job.ended.connect(over)

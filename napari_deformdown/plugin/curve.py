@@ -173,8 +173,6 @@ class CurveView(QWidget):
         self._end(sentence)
 
     def _end(self, sentence: str) -> None:
-        if self._job is not None:
-            self._job.deleteLater()
         self._job = None
         self._before = []
         self.progress.setRange(0, 1)

@@ -120,6 +120,7 @@ class Job(QObject):
             self.failed.emit(outcome.error)
         else:
             self.succeeded.emit(outcome.value)
+        self.deleteLater()  # when those that listen have heard of it
         self.ended.emit()
 
 
@@ -180,8 +181,6 @@ class Latest(QObject):
         return pass_on
 
     def _ended(self) -> None:
-        if self._job is not None:
-            self._job.deleteLater()
         self._job = None
         work, self._next = self._next, None
         if work is not None:

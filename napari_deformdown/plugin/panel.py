@@ -356,8 +356,6 @@ class SamplingPanel(Chooser):
         return True
 
     def _job_ended(self) -> None:
-        if self._job is not None:
-            self._job.deleteLater()
         self._job = None
         self._idle()
         self.finished.emit()

@@ -186,8 +186,6 @@ class SavePage(QWidget):
         self.saved.emit(paths)
 
     def _ended(self) -> None:
-        if self._job is not None:
-            self._job.deleteLater()
         self._job = None
         self.progress.setRange(0, 1)
         self.progress.reset()

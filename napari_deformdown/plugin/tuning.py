@@ -219,8 +219,6 @@ class Tuning(QWidget):
         self.say(" ".join([sentence, *self._left_out]))
 
     def _ended(self) -> None:
-        if self._job is not None:
-            self._job.deleteLater()
         self._job = None
         self.progress.setRange(0, 1)
         self.progress.reset()

@@ -262,8 +262,6 @@ class VersionsPage(QWidget):
         job.start()
 
     def _ended(self) -> None:
-        if self._job is not None:
-            self._job.deleteLater()
         self._job = None
         self._selected()
         self.finished.emit()
