@@ -14,8 +14,10 @@ _NEWTON_STEPS = 60
 _BLOCK = 8192
 # A ten-millionth of a pixel on images of 100,000 px a side.
 _TOLERANCE = 1e-12
-# The inverse is solved once on a lattice this many times finer, to start from.
-_START = 1
+# The inverse is solved once on the corners of the cells, to start from; these start from a lattice so much coarser.
+_COARSER = 4
+# Cells along a side below which nothing is gained by that.
+_FEWEST = 8
 
 
 class Lattice:
@@ -35,7 +37,7 @@ class Lattice:
         self.batch = displacement.shape[0]
         self.cells = displacement.shape[1] - 1, displacement.shape[2] - 1
         self.dtype = displacement.dtype
-        self._inverses: dict[int, Tensor] = {}
+        self._inverses: dict[tuple[int, int], Tensor] = {}
 
     def forward(self, points: Tensor) -> Tensor:
         """Map points (N, P, 2)."""
@@ -45,7 +47,7 @@ class Lattice:
     def inverse(self, target: Tensor) -> Tensor:
         """Points (N, P, 2) that map to `target`, to rounding."""
         with torch.no_grad():
-            found = self._solve(target.detach())
+            found = self._solve(target.detach(), start=self.cells)
         if not (torch.is_grad_enabled() and (self._nodes.requires_grad or target.requires_grad)):
             return found
         # One step with gradients gives the inverse its derivatives, by the implicit function theorem.
@@ -63,13 +65,23 @@ class Lattice:
 
         A tolerance, in the unit of the points, spares the last steps of the solution.
         """
-        if finer not in self._inverses:
-            rows, columns = (finer * n for n in self.cells)
+        rows, columns = (finer * n for n in self.cells)
+        start = None if finer == 1 else self.cells
+        return self._inverse_on(rows, columns, start, tolerance)
+
+    def _inverse_on(
+        self, rows: int, columns: int, start: tuple[int, int] | None = None, tolerance: float = 0.0
+    ) -> Tensor:
+        """The inverse at the corners of so many cells, kept: (N, rows + 1, columns + 1, 2)."""
+        if (rows, columns) not in self._inverses:
             corners = _corners(rows, columns, self._nodes).flatten(0, 1).expand(self.batch, -1, 2)
+            coarse = rows // _COARSER, columns // _COARSER
+            if start is None and min(coarse) >= _FEWEST:
+                start = coarse
             with torch.no_grad():
-                found = self._solve(corners, tolerance, guess=finer != _START)
-            self._inverses[finer] = found.unflatten(1, (rows + 1, columns + 1))
-        return self._inverses[finer]
+                found = self._solve(corners, tolerance, start)
+            self._inverses[rows, columns] = found.unflatten(1, (rows + 1, columns + 1))
+        return self._inverses[rows, columns]
 
     def _evaluate(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Positions (N, P, 2) and Jacobians (N, P, 2, 2) of the map at points (N, P, 2)."""
@@ -89,30 +101,25 @@ class Lattice:
     def _items(self, points: Tensor) -> Tensor:
         return torch.arange(self.batch, device=points.device).repeat_interleave(points.shape[1])
 
-    def _solve(self, target: Tensor, tolerance: float = 0.0, guess: bool = True) -> Tensor:
-        """Points (N, P, 2) that map to `target`, by Newton's method, from a guess or from the target itself."""
+    def _solve(self, target: Tensor, tolerance: float = 0.0, start: tuple[int, int] | None = None) -> Tensor:
+        """Points (N, P, 2) that map to `target`, by Newton's method.
+
+        It starts from the inverse on the corners of so many cells, looked up, or from the target itself.
+        """
         tolerance = max(tolerance, _TOLERANCE, 16 * torch.finfo(self.dtype).eps)
         back = None
-        if guess:
-            rows, columns = (_START * n for n in self.cells)
-            back = (self.inverse_nodes(_START) - _corners(rows, columns, self._nodes)).flatten(1, 2)
+        if start is not None:
+            back = (self._inverse_on(*start) - _corners(*start, self._nodes)).flatten(1, 2)
         # On the CPU in blocks too small for torch to share among threads, which on a busy machine wait for each other
         # far longer than they work; on other devices all at once.
         whole = target.flatten(0, 1), self._items(target)
         size = _BLOCK if target.device.type == "cpu" else max(1, len(whole[0]))
         solved = torch.empty_like(whole[0])
         for part, goal, item in zip(*(a.split(size) for a in (solved, *whole)), strict=True):
-            start = goal if back is None else self._guess(back, goal, item)
-            part.copy_(self._newton(start.clamp(0, 1), goal, item, tolerance))
+            guess = goal if back is None or start is None else _look_up(back, start, goal, item)
+            part.copy_(self._newton(guess.clamp(0, 1), goal, item, tolerance))
         found: Tensor = solved.unflatten(0, target.shape[:2])
         return found
-
-    def _guess(self, back: Tensor, goal: Tensor, item: Tensor) -> Tensor:
-        """Look-up in an inverse that was solved once on a lattice; exact where there is no displacement."""
-        rows, columns = (_START * n for n in self.cells)
-        a, b, c, d, t, s = _around(back, (rows, columns), goal, item)
-        top, bottom = a + s * (b - a), c + s * (d - c)
-        return goal + (top + t * (bottom - top))
 
     def _newton(self, found: Tensor, goal: Tensor, item: Tensor, tolerance: float) -> Tensor:
         """Points (P, 2) of the batch's items (P,) that map to `goal`; a step that does not help is halved.
@@ -195,6 +202,13 @@ def _around(nodes: Tensor, cells: tuple[int, int], points: Tensor, item: Tensor)
     first = (cell[..., 0] * (columns + 1) + cell[..., 1]).long() + item * nodes.shape[1]
     corners = (nodes.flatten(0, 1).index_select(0, first + step) for step in (0, 1, columns + 1, columns + 2))
     return *corners, t, s
+
+
+def _look_up(displacement: Tensor, cells: tuple[int, int], points: Tensor, item: Tensor) -> Tensor:
+    """Points (P, 2) moved by displacements (N, M, 2) on the corners of cells; exact where there are none."""
+    a, b, c, d, t, s = _around(displacement, cells, points, item)
+    top, bottom = a + s * (b - a), c + s * (d - c)
+    return points + (top + t * (bottom - top))
 
 
 def _divide(vector: Tensor, matrix: Tensor) -> Tensor:

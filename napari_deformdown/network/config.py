@@ -7,12 +7,15 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-__all__ = ["FORMAT", "METHODS", "SHARPNESS", "LabelClass", "ModelConfig", "ModelError"]
+__all__ = ["FORMAT", "FRACTIONS", "METHODS", "SHARPNESS", "LabelClass", "ModelConfig", "ModelError"]
 
 FORMAT = 1
 
 # For values that are means over their cells, as labels read with anti-aliasing are; see `sharpen`.
 SHARPNESS = 2.0
+
+# Uniform fractions that validation tries, from steep to uniform.
+FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 
 # Uniform fraction of methods that have no floors of their own.
 _COMPARED = 0.2
@@ -201,10 +204,11 @@ class ModelConfig:
         return sorted({spread for _, spread, _ in self.floors})
 
     def fraction_at(self, budget: tuple[int, int], method: str = "learnt", spread: float | None = None) -> float:
-        """The uniform fraction at a budget: between those of `floors`, linear in the logarithms.
+        """The uniform fraction at a budget: one of `FRACTIONS` or of `floors`, the nearest to what lies between floors.
 
-        Floors are chosen for learnt sampling alone, and may have gone back to uniform: the methods that it is compared
-        with have one that shows what they do.
+        Between floors it is linear in the logarithms. No fraction that nobody has tried is used, and neighbouring
+        budgets share a warp. Floors are chosen for learnt sampling alone, and may have gone back to uniform: the
+        methods that it is compared with have one that shows what they do.
 
         Parameters
         ----------
@@ -223,9 +227,10 @@ class ModelConfig:
         fractions = [
             _between(budget[0] * budget[1], {n: f for n, s, f in self.floors if s == at}) for at in self._spreads
         ]
-        if spread is None:
-            return min(fractions)
-        return _between(spread, dict(zip(self._spreads, fractions, strict=True)))
+        between = (
+            min(fractions) if spread is None else _between(spread, dict(zip(self._spreads, fractions, strict=True)))
+        )
+        return min({*FRACTIONS, *(f for _, _, f in self.floors)}, key=lambda f: abs(math.log(f / between)))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""

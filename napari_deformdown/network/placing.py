@@ -15,7 +15,7 @@ from ..imaging import Pyramid, Reading, overview
 from .config import METHODS, ModelError
 from .model import DeformedSegmenter
 
-__all__ = ["Overview", "Placement", "look", "place"]
+__all__ = ["Choice", "Overview", "Placement", "bend", "choose", "look", "place"]
 
 StageProgress = Callable[[str, int, int], None]
 
@@ -51,8 +51,27 @@ class Overview:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What a method comes to at a budget.
+
+    Parameters
+    ----------
+    way : str
+        The method itself, or "uniform" wherever the uniform fraction is 1.
+    fraction : float
+        The uniform fraction.
+    overview : Overview or None
+        What it is made from; None for uniform sampling that needs none.
+    """
+
+    way: str
+    fraction: float
+    overview: Overview | None
+
+
+@dataclass(frozen=True)
 class Placement:
-    """Where a method puts its sampling points.
+    """Where a method puts its sampling points, however many they are.
 
     Parameters
     ----------
@@ -137,6 +156,19 @@ def place(
     ModelError
         If the budget, the method or the fraction is impossible.
     """
+    chosen = choose(model, budget, method, uniform_fraction=uniform_fraction, seen=seen)
+    return bend(shape, model, chosen, sampler)
+
+
+def choose(
+    model: DeformedSegmenter,
+    budget: tuple[int, int],
+    method: str = "learnt",
+    *,
+    uniform_fraction: float | None = None,
+    seen: Callable[[], Overview],
+) -> Choice:
+    """The first half of `place`, which is all that depends on the budget; see there."""
     if min(budget) < 8:
         raise ModelError(f"A budget has at least 8 x 8 points, not {budget[0]} x {budget[1]}.")
     if method not in METHODS:
@@ -145,16 +177,24 @@ def place(
     fraction = config.fraction_at(budget, method) if uniform_fraction is None else uniform_fraction
     way = "uniform" if fraction == 1 else method
     known = seen() if model.needs_overview(way) else None
+    if known is not None and way == "learnt" and uniform_fraction is None:
+        fraction = config.fraction_at(budget, method, float(spread(known.density)))
+        way = "uniform" if fraction == 1 else method
+    return Choice(way, fraction, known)
+
+
+@torch.inference_mode()
+def bend(shape: tuple[int, int], model: DeformedSegmenter, chosen: Choice, sampler: str | None = None) -> Placement:
+    """The second half of `place`: the warp that a choice leads to, the same for every budget."""
+    known = chosen.overview
     if known is None:
-        image, density = torch.zeros(1, config.channels, *config.overview_size(shape)), None
+        image, density = torch.zeros(1, model.config.channels, *model.config.overview_size(shape)), None
     else:
         image, density = known.image, known.density
-        if way == "learnt" and uniform_fraction is None:
-            fraction = config.fraction_at(budget, method, float(spread(density)))
-            way = "uniform" if fraction == 1 else method
     start = time.perf_counter()
-    warp, floored = model.warp(image, way if way != "learnt" else sampler or way, fraction, density)
-    return Placement(warp, floored, way, fraction, known, time.perf_counter() - start)
+    way = sampler or chosen.way if chosen.way == "learnt" else chosen.way
+    warp, floored = model.warp(image, way, chosen.fraction, density)
+    return Placement(warp, floored, chosen.way, chosen.fraction, known, time.perf_counter() - start)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import QApplication
 
 from .detail import MOST_POINTS, points_in_view
 from .layer_data import KINDS, TITLES, Content, Scene, differing, layer_options
-from .quick import filters_loaded_once, in_order_once
+from .quick import filters_loaded_once, in_order_once, order_left_alone, set_points
 
 if TYPE_CHECKING:
     from .sheets import Sheet
@@ -248,24 +248,28 @@ class Cells(QObject):
                 self._apply_visible([kind])
                 more = True
             else:
-                shown = [key for key in self._stale if key in self._layers and self._shows(key)]
-                again = [] if shown else [key for key in self._redraw if key in self._layers and self._shows(key)]
-                # As many as the window does not feel: every turn ends with a drawing, which takes longer.
-                end = time.perf_counter() + _TURN
-                while (shown or again) and time.perf_counter() < end:
-                    if shown:
-                        self._update(shown.pop(0))
-                    else:
-                        key = again.pop(0)
-                        del self._redraw[key]
-                        self._layers[key].refresh(extent=False, thumbnail=False)
-                more = bool(shown or again or any(k in self._layers and self._shows(k) for k in self._redraw))
+                more = self._bring_up_to_date()
         finally:
             self._busy = False
         if more:
             self._timer.start(0)
         else:
             self.settled.emit()
+
+    def _bring_up_to_date(self) -> bool:
+        """As many layers as the window does not feel, for every turn ends with a drawing; whether there are more."""
+        end = time.perf_counter() + _TURN
+        shown = [key for key in self._stale if key in self._layers and self._shows(key)]
+        events = [self._layers[key].events for key in shown]
+        with in_order_once([emitter for e in events for emitter in (e.data, e.scale, e.translate)]):
+            while shown and time.perf_counter() < end:
+                self._update(shown.pop(0))
+        again = [] if shown else [key for key in self._redraw if key in self._layers and self._shows(key)]
+        while again and time.perf_counter() < end:
+            key = again.pop(0)
+            del self._redraw[key]
+            self._layers[key].refresh(extent=False, thumbnail=False)
+        return bool(shown or again or any(k in self._layers and self._shows(k) for k in self._redraw))
 
     def _shows(self, key: Key) -> bool:
         cell, kind = key
@@ -291,7 +295,7 @@ class Cells(QObject):
         self._ordering = True
         try:
             # Where it belongs: moving it later would cost as much again.
-            with filters_loaded_once():
+            with filters_loaded_once(), order_left_alone(layers.events.reordered):
                 layers.insert(layers.index(above[0]) if above else len(layers), layer)
         finally:
             self._ordering = False
@@ -373,13 +377,9 @@ class Cells(QObject):
             return
         view = None if image is None else self._view(image)
         shown, step = points_in_view(overlay.points, view, MOST_POINTS // max(1, len(self.names)))
-        if not np.array_equal(layer.data, shown):
-            layer.data = shown
         # a quarter of the uniform spacing of the points shown
         spacing = math.sqrt(math.prod(self._scene.shape) / math.prod(overlay.budget))
-        size = 0.25 * step * overlay.step * spacing
-        if not np.allclose(layer.size, size):
-            layer.size = size
+        set_points(layer, shown, 0.25 * step * overlay.step * spacing)
         if layer.selected_data:
             layer.selected_data = set()
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QApplication, QComboBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from .curve_source import CurveSource, Make, compute_points, curve_budgets
 from .jobs import Job
+from .progress_bar import ProgressBar
 from .texts import curve_sentence, curve_tsv
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ class CurveView(QWidget):
         self.cost_box.addItem("at equal seconds", "seconds")
         self.cost_box.setToolTip("What is on the x axis: methods above each other cost the same")
         self.copy_button = _button("Copy figures", "Copy the points as tab-separated text, for a spreadsheet")
-        self.progress = QProgressBar()
-        self.progress.setFormat("")
-        self.progress.setMaximumHeight(8)
+        self.progress = ProgressBar()
         self.status = QLabel()
         self.status.setWordWrap(True)
         self._room = QVBoxLayout()
@@ -147,8 +146,7 @@ class CurveView(QWidget):
             QApplication.clipboard().setText(curve_tsv(self.points))
 
     def _progress(self, stage: str, done: int, total: int) -> None:
-        self.progress.setRange(0, total)
-        self.progress.setValue(done)
+        self.progress.show_part(done, total)
         self.progress.setToolTip(stage)
         if not self._cancelling:
             self._say(f"{stage} ({min(done + 1, total)} of {total})" if total > 1 else stage)
@@ -175,8 +173,7 @@ class CurveView(QWidget):
     def _end(self, sentence: str) -> None:
         self._job = None
         self._before = []
-        self.progress.setRange(0, 1)
-        self.progress.reset()
+        self.progress.rest()
         self._redraw()
         if sentence:
             self._say(sentence)

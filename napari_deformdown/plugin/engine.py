@@ -194,26 +194,23 @@ class Engine:
             return found
 
     def placement(self, request: Request, method: str, pyramid: Pyramid, progress: Progress | None = None) -> Placement:
-        """Where a method puts its points."""
-        from ..network import place
+        """Where a method puts its points; budgets with the same uniform fraction share it."""
+        from ..network.placing import bend, choose
 
         request, method = request.resolved(method)
         model = self.model(request, progress)
         own = method == "learnt"
-        key = request.key(method)
-        found = self._get(self._placements, key)
-        if found is not None:
-            return found
-        placed = place(
-            pyramid.shape,
+        chosen = choose(
             model,
             request.budget,
             method,
             uniform_fraction=request.fraction if own else None,
-            sampler=(request.sampler or None) if own else None,
             seen=lambda: self.overview(request, pyramid, progress),
         )
-        return self._put(self._placements, key, placed)
+        sampler = (request.sampler or None) if own else None
+        key = (request.frame.key, request.model, request.device, chosen.way, chosen.fraction, sampler)
+        found = self._get(self._placements, key)
+        return found or self._put(self._placements, key, bend(pyramid.shape, model, chosen, sampler))
 
     def overlays(self, request: Request, progress: Progress, *, whole: bool = True) -> Iterator[tuple[str, Overlay]]:
         """Overlays of all methods, as they are found.

@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QScrollArea,
     QSlider,
@@ -26,6 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from .layer_data import KINDS
+from .progress_bar import ProgressBar
 
 __all__ = ["CELLS", "KEYS", "SHOWN", "PanelForm", "button", "check_box", "row", "rule", "text"]
 
@@ -112,9 +112,7 @@ class PanelForm(QWidget):
         self.menu_button.setText("\u2630")
         self.menu_button.setToolTip("Sessions, and building a pyramid")
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.progress = QProgressBar()
-        self.progress.setFormat("")
-        self.progress.setMaximumHeight(8)
+        self.progress = ProgressBar()
         self.status = text("Choose an image and run.")
         self.verdict = text()
 

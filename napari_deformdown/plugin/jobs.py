@@ -18,8 +18,8 @@ __all__ = ["Job", "Latest", "Progress", "Work"]
 
 log = logging.getLogger(__name__)
 
-# The window hears of progress at most this often, in seconds.
-_INTERVAL = 0.05
+# The window hears of progress at most this often, in seconds: each time it draws itself anew, all of it.
+_INTERVAL = 0.25
 
 
 @dataclass(frozen=True)

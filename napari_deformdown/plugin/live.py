@@ -39,7 +39,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of what was wanted: the pyramid, an overlay, a segmentation or, at last, the comparison."""
+    """A piece of what was wanted: the pyramid, overlays by method, a segmentation or, at last, the comparison."""
 
     wanted: Wanted
     kind: str
@@ -147,15 +147,13 @@ def _overlays(engine: Engine, wanted: Wanted, progress: Progress, *, whole: bool
     # Loading and the making of layers, which the pyramid sets off, would keep each other waiting.
     engine.model(wanted.request, progress)
     progress.produce(Part(wanted, "pyramid", "", pyramid))
-    for method, overlay in list(engine.overlays(wanted.request, progress, whole=False)):
-        progress.produce(Part(wanted, "overlay", method, overlay))
+    progress.produce(Part(wanted, "overlays", "", dict(engine.overlays(wanted.request, progress, whole=False))))
     if whole:
         _whole(engine, wanted, progress)
 
 
 def _whole(engine: Engine, wanted: Wanted, progress: Progress) -> None:
-    for method, overlay in engine.overlays(wanted.request, progress):
-        progress.produce(Part(wanted, "overlay", method, overlay))
+    progress.produce(Part(wanted, "overlays", "", dict(engine.overlays(wanted.request, progress))))
 
 
 def _results(engine: Engine, wanted: Wanted, progress: Progress) -> None:

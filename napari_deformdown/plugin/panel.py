@@ -31,6 +31,7 @@ from .versions_page import VersionsPage
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
+    from .engine import Overlay
 
 __all__ = ["SamplingPanel"]
 
@@ -236,11 +237,8 @@ class SamplingPanel(Chooser):
         if part.kind == "pyramid":
             self._show_scene(part.value)
             self.correct.show_frame(part.wanted.request)
-        elif part.kind == "overlay":
-            before, cells.content(part.method).overlay = cells.content(part.method).overlay, part.value
-            cells.changed([part.method], part.value.news(before))
-            if part.method == "learnt":
-                self.steepness_label.setText(f"f = {part.value.placement.fraction:.2g}")
+        elif part.kind == "overlays":
+            self._show_overlays(cells, part.value)
         elif part.kind == "result":
             self.estimator.observe(part.value)
             cells.content(part.method).result = part.value
@@ -249,6 +247,15 @@ class SamplingPanel(Chooser):
             self._set_references()
         else:
             self._compared(part.value)
+
+    def _show_overlays(self, cells: Cells, overlays: dict[str, Overlay]) -> None:
+        for method in cells.names:
+            overlay, content = overlays.get(method), cells.content(method)
+            if overlay is not None:
+                before, content.overlay = content.overlay, overlay
+                cells.changed([method], overlay.news(before))
+        if "learnt" in overlays:
+            self.steepness_label.setText(f"f = {overlays['learnt'].placement.fraction:.2g}")
 
     def _show_scene(self, pyramid: Any) -> None:
         assert self._cells is not None and self._shown is not None
@@ -404,10 +411,8 @@ class SamplingPanel(Chooser):
     def _progress(self, stage: str, done: int, total: int) -> None:
         if self.cancel_button.isEnabled():
             self.say(stage)
-            self.progress.setRange(0, total)
-            self.progress.setValue(done)
+            self.progress.show_part(done, total)
 
     def _idle(self) -> None:
-        self.progress.setRange(0, 1)
-        self.progress.reset()
+        self.progress.rest()
         self._enable()

@@ -5,28 +5,60 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["filters_loaded_once", "in_order_once"]
+import numpy as np
+from numpy.typing import NDArray
 
-# What napari's canvas calls to put its scene in order, which takes as long as ten drawings.
-_ORDERING = "_update_scenegraph"
+if TYPE_CHECKING:
+    from napari.layers import Points
+
+__all__ = ["filters_loaded_once", "in_order_once", "order_left_alone", "set_points"]
+
+# What napari calls to put its canvas's scene in order, which takes as long as ten drawings, and to look at the extents
+# of all layers anew, twice for each layer whose data change.
+_ORDERING = ("_update_scenegraph", "_on_layers_change")
+# The canvas's own switch for it.
+_PAUSED = "_pause_scene_graph"
 # Modules of vispy whose visuals compute the same table of filters each time, a tenth of a second for an image.
 _FILTERED = ("vispy.visuals.image", "vispy.visuals.volume")
 _LOADER = "load_spatial_filters"
 
 
+def set_points(layer: Points, points: NDArray[np.float32], size: float) -> None:
+    """Give a layer other points, all of one size, with one refresh instead of three.
+
+    Parameters
+    ----------
+    layer : napari.layers.Points
+        Without selected points.
+    points : ndarray
+        (n, 2).
+    size : float
+        Diameter of all of them.
+    """
+    same = np.array_equal(layer.data, points)
+    if same and np.allclose(layer.size, size):
+        return
+    blocked = getattr(layer, "_block_refresh", nullcontext)
+    with nullcontext() if same else blocked():
+        layer.current_size = size
+        layer.size = size
+    if not same:
+        layer.data = points
+
+
 @contextmanager
 def in_order_once(emitters: Iterable[Any]) -> Iterator[None]:
-    """Have the canvas put its scene in order once, at the end, however many of these events there are.
+    """Have napari put scene and extents in order once, at the end, however many of these events there are.
 
     Where napari does not do so under the name that is known here, everything is as ever, and as slow.
 
     Parameters
     ----------
     emitters : iterable of EventEmitter
-        Events that make the canvas do so, such as `layer.events.visible`.
+        Events that make it do so, such as `layer.events.visible` and `layer.events.data`.
     """
     waiting: set[Any] = set()
     with ExitStack() as stack:
@@ -39,19 +71,67 @@ def in_order_once(emitters: Iterable[Any]) -> Iterator[None]:
                     emitter.connect(note)
                     stack.callback(emitter.disconnect, note)
         yield
-    for bound in waiting:
-        bound()
+    with _cells_looked_up_once():
+        for bound in waiting:
+            bound()
+
+
+@contextmanager
+def order_left_alone(emitter: Any) -> Iterator[None]:
+    """Have napari's canvas leave its scene as it is while layers are made that nobody sees yet.
+
+    Parameters
+    ----------
+    emitter : EventEmitter
+        Any event that makes it put the scene in order, such as `viewer.layers.events.reordered`.
+    """
+    owners = [owner for owner in (_owner(callback) for callback in emitter.callbacks) if hasattr(owner, _PAUSED)]
+    before = [getattr(owner, _PAUSED) for owner in owners]
+    try:
+        for owner in owners:
+            setattr(owner, _PAUSED, True)
+        yield
+    finally:
+        for owner, value in zip(owners, before, strict=True):
+            setattr(owner, _PAUSED, value)
+
+
+@contextmanager
+def _cells_looked_up_once() -> Iterator[None]:
+    """While layers stay as they are, compute once in which of the grid's cells each one is, not thousands of times."""
+    from napari.components.grid import GridCanvas
+
+    position: Any = getattr(GridCanvas, "position", None)
+    known: dict[tuple[int, int], Any] = {}
+
+    def look_up(grid: Any, index: int, layers: Any) -> Any:
+        key = id(grid), index
+        if key not in known:
+            known[key] = position(grid, index, layers)
+        return known[key]
+
+    if position is None:
+        yield
+        return
+    try:
+        GridCanvas.position = look_up  # type: ignore[method-assign]
+        yield
+    finally:
+        GridCanvas.position = position  # type: ignore[method-assign]
 
 
 def _note(waiting: set[Any], bound: Any, event: Any = None) -> None:
     waiting.add(bound)
 
 
+def _owner(callback: Any) -> Any:
+    """Whose method a callback is, if it puts something in order."""
+    return callback[0]() if isinstance(callback, tuple) and callback[1] in _ORDERING else None
+
+
 def _bound(callback: Any) -> Any:
-    if isinstance(callback, tuple) and callback[1] == _ORDERING:
-        owner = callback[0]()
-        return None if owner is None else getattr(owner, _ORDERING, None)
-    return None
+    owner = _owner(callback)
+    return None if owner is None else getattr(owner, callback[1], None)
 
 
 @functools.cache

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QVBoxLayout, QWidget
 
 from ..imaging.errors import ImageError
 from .form import button, row, text
 from .jobs import Job, Progress
+from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from ..masks.formats import Kind
@@ -60,9 +61,7 @@ class SavePage(QWidget):
         self.part.addItems(["Whole image", "What is in view"])
         self.save_button = button("Save...", "The name's ending chooses the format")
         self.cancel_button = button("Cancel", "Stop; an older file of that name stays as it is")
-        self.progress = QProgressBar()
-        self.progress.setFormat("")
-        self.progress.setMaximumHeight(8)
+        self.progress = ProgressBar()
         self.status = text("Nothing to save yet: run first.")
         form = QFormLayout()
         for title, box in (
@@ -177,8 +176,7 @@ class SavePage(QWidget):
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.status.setText(f"{stage}: {done:,} of {total:,}" if total > 1 else stage)
-        self.progress.setRange(0, total)
-        self.progress.setValue(done)
+        self.progress.show_part(done, total)
 
     def _saved(self, paths: list[Path]) -> None:
         self.status.setText(f"Saved {paths[0]}.")
@@ -187,8 +185,7 @@ class SavePage(QWidget):
 
     def _ended(self) -> None:
         self._job = None
-        self.progress.setRange(0, 1)
-        self.progress.reset()
+        self.progress.rest()
         self._enable()
         self.finished.emit()
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QInputDialog, QLineEdit, QProgressBar, QScrollArea, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QInputDialog, QLineEdit, QScrollArea, QSpinBox, QVBoxLayout, QWidget
 
 from ..imaging.errors import ImageError
 from .engine import BEFORE, Engine, Request
 from .form import button, row, text
 from .jobs import Job, Progress
 from .loss_curve import LossCurve
+from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
@@ -86,9 +87,7 @@ class Tuning(QWidget):
             "Fine-tune", "Density net and segmenter learn from all corrections of this session, from the base model on"
         )
         self.cancel_button = button("Cancel", "Stop at the next step; everything stays as it was")
-        self.progress = QProgressBar()
-        self.progress.setFormat("")
-        self.progress.setMaximumHeight(8)
+        self.progress = ProgressBar()
         self.curve = LossCurve()
         self.status = text("Paint some corrections, then fine-tune.")
         self.keep_button = button("Keep...", "Keep the tuned model as a version, under a name")
@@ -183,8 +182,7 @@ class Tuning(QWidget):
             self.say(f"{event.strokes} corrections on {images}{held}.")
         elif name == "FinetuneStep":
             self.curve.add(event.step, event.total, event.loss, event.hold)
-            self.progress.setRange(0, event.total)
-            self.progress.setValue(event.step)
+            self.progress.show_part(event.step, event.total)
             left = max(1, round(event.seconds_left))
             self.say(f"Step {event.step} of {event.total}: loss {event.loss:.3f}; about {left} s left.")
         elif name == "DoubtRaised":
@@ -195,8 +193,7 @@ class Tuning(QWidget):
     def _progress(self, stage: str, done: int, total: int) -> None:
         if self.cancel_button.isEnabled():
             self.say(stage)
-            self.progress.setRange(0, total)
-            self.progress.setValue(done)
+            self.progress.show_part(done, total)
 
     def _done(self, event: FinetuneFinished) -> None:
         self.outcome = event
@@ -220,8 +217,7 @@ class Tuning(QWidget):
 
     def _ended(self) -> None:
         self._job = None
-        self.progress.setRange(0, 1)
-        self.progress.reset()
+        self.progress.rest()
         self._enable()
         self.finished.emit()
 

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from ..evaluation import LabelledImage, iou, score_segmentation
 from ..geometry import spread as spread_of
 from ..network import DeformedSegmenter, image_for_model, look, segment
+from ..network.config import FRACTIONS
 from .events import FloorTried, TwinTried
 
 __all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "pooled_confusion"]
 
-# From steep to uniform.
-FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 # Factor between the mean spreads of two kinds of images.
 _APART = 1.5
 

@@ -76,18 +76,20 @@ def step_losses(
     def coloured(image: Tensor) -> Tensor:
         return (image * gain + shift * spread).clamp(0, 1)
 
-    features, logits, edge_loss = _density(model, views, aspect, options, coloured)
-    low, high = options.fraction
-    fraction = low * (high / low) ** torch.rand(count, generator=generator)
-    uniform = torch.rand(count, generator=generator) < options.uniform_share
-    fraction = torch.where(uniform, 1.0, fraction)
-    density = with_uniform(model.density_net.to_density(logits), fraction.to(model.device)).cpu()
-    warp = make_warp(model.config.sampler, density if options.joint else density.detach())
-
+    warp: Warp = UniformWarp(count, dtype=torch.float32)
+    edge_loss = torch.zeros((), device=model.device)
     context, coarse = None, None
-    if model.context is not None:
-        coarse = model.coarse(features if options.joint else features.detach())
-        context = model.context.at_points(coarse, warp, budget)
+    if not _only_uniform(model, options):
+        features, logits, edge_loss = _density(model, views, aspect, options, coloured)
+        low, high = options.fraction
+        fraction = low * (high / low) ** torch.rand(count, generator=generator)
+        uniform = torch.rand(count, generator=generator) < options.uniform_share
+        fraction = torch.where(uniform, 1.0, fraction)
+        density = with_uniform(model.density_net.to_density(logits), fraction.to(model.device)).cpu()
+        warp = make_warp(model.config.sampler, density if options.joint else density.detach())
+        if model.context is not None:
+            coarse = model.coarse(features if options.joint else features.detach())
+            context = model.context.at_points(coarse, warp, budget)
     sampled = coloured(_sampled(views, warp, budget, options.anti_alias))
     if progress < options.repool:
         sampled = _repooled(sampled, generator)
@@ -110,6 +112,11 @@ def step_losses(
         around = probabilities_at(torch.softmax(coarse, 1), points.to(coarse))
         loss = loss + options.context_weight * point_loss(around, labels.to(model.device))
     return loss, edge_loss
+
+
+def _only_uniform(model: DeformedSegmenter, options: TrainingOptions) -> bool:
+    """Whether nothing depends on D_theta, as for a twin: half of a step's time."""
+    return options.uniform_share >= 1 and not options.edge_weight and model.context is None
 
 
 def _density(

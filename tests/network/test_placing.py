@@ -8,6 +8,7 @@ import torch
 
 from napari_deformdown.imaging import Pyramid
 from napari_deformdown.network import METHODS, ModelError, image_for_model, look, place, segment
+from napari_deformdown.network.placing import bend, choose
 
 
 @pytest.fixture
@@ -32,6 +33,17 @@ def test_segmenting_what_was_placed_before_is_segmenting(bent_model, image, seen
     assert found.record == expected.record
     assert found.reading == expected.reading and found.overview_points == expected.overview_points
     assert found.seconds.keys() == expected.seconds.keys()
+
+
+def test_budgets_of_one_fraction_share_a_warp(bent_model, image, seen) -> None:
+    shape = image.shape[:2]
+    chosen = [choose(bent_model, budget, seen=lambda: seen) for budget in ((17, 23), (34, 46))]
+    assert chosen[0] == chosen[1]
+    placed = bend(shape, bent_model, chosen[0])
+    assert torch.equal(
+        placed.warp.grid(34, 46), place(shape, bent_model, (34, 46), seen=lambda: seen).warp.grid(34, 46)
+    )
+    assert choose(bent_model, (17, 23), uniform_fraction=1.0, seen=lambda: seen).way == "uniform"
 
 
 def test_uniform_sampling_does_not_look(bent_model) -> None:

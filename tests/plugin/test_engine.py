@@ -67,6 +67,15 @@ def test_nothing_is_computed_twice(engine, request_of, frame):
     assert frame.opened == [1] and engine.loaded == ["tiny"]
 
 
+def test_a_budget_alone_makes_no_new_warp(engine, request_of, image):
+    few, many = (engine.placement(request_of(budget), "learnt", image) for budget in ((16, 24), (32, 48)))
+    assert few is many
+    assert engine.placement(request_of(fraction=0.123), "learnt", image) is not few
+    assert engine.placement(request_of(sampler="attraction"), "learnt", image) is not few
+    first, second = (dict(engine.overlays(request_of(budget), silent))["learnt"] for budget in ((16, 24), (32, 48)))
+    assert second.news(first) == {"points", "lines"} and second.points.shape == (32, 48, 2)
+
+
 def test_sampler_and_fraction_are_those_of_learnt_alone(engine, request_of):
     plain, steep = request_of(), request_of(sampler="transport", fraction=0.1)
     assert plain.key("uniform") == steep.key("uniform") and plain.key("learnt") != steep.key("learnt")

@@ -160,3 +160,15 @@ def test_a_trained_model_finds_the_disc(make_tiny_model, scene) -> None:
     image, labels = disc_image()
     found = segment(image, last.model, (16, 24)).labels()
     assert (found == labels).mean() > 0.93
+
+
+def test_a_network_for_uniform_sampling_alone_never_asks_the_density_net(tiny_model, scene, monkeypatch) -> None:
+    def fail(*_):
+        raise AssertionError("it asked")
+
+    monkeypatch.setattr(tiny_model.density_net, "features", fail)
+    alone = {"steps": 2, "uniform_share": 1.0}
+    events = list(train(tiny_model, [scene], options(**alone, edge_weight=0.0)))
+    assert events[0].divergence == 0 and events[0].loss > 0
+    with pytest.raises(AssertionError, match="it asked"):
+        list(train(tiny_model, [scene], options(**alone)))
