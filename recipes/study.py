@@ -2,6 +2,7 @@
 
 `python -m recipes.study SET --data FOLDER --preset default --seed 1 --output STUDY` trains one network and writes its
 rows to `STUDY/SET-default-1.json`; a run that was stopped goes on, one that is finished is left alone.
+`--trained FOLDER` scores a network that is there already instead, such as a shipped model with its twin.
 `python -m recipes.study --table STUDY` prints mean and spread over seeds of all that is there.
 """
 
@@ -38,12 +39,33 @@ _OTHERS = ("uniform", "learnt")
 KEYS = ("foreground_miou", "miou", "ceiling_miou", "sampled_miou", "seconds", "overview_points", "points")
 
 
-def run(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, steps: int | None = None) -> Path:
-    """Train one network and write its rows; gives their file."""
+def run(
+    recipe: Recipe,
+    data: Path,
+    preset: str,
+    seed: int,
+    output: Path,
+    steps: int | None = None,
+    trained: Path | None = None,
+) -> Path:
+    """Train one network, or take a trained one, and write its rows; gives their file."""
     name = f"{recipe.config.name}-{preset}-{seed}"
     file = output / f"{name}.json"
     if file.exists():
         return file
+    minutes = 0.0 if trained else _train(recipe, data, preset, seed, output / name, steps)
+    model = load_model(trained or output / name, "cpu")
+    rows = [
+        {"set": which, "preset": preset, "seed": seed, "minutes": round(minutes, 1), **row}
+        for which, images in recipe.held_out(data).items()
+        for row in average(evaluate(model, images, recipe.budgets, _METHODS.get(preset, _OTHERS), repeats=3))
+    ]
+    file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    return file
+
+
+def _train(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, steps: int | None) -> float:
+    """Minutes that the training took."""
     # Twins are networks of their own here.
     options = replace(recipe.options, seed=seed, twin=False, steps=steps or recipe.options.steps)
     config, options = apply_preset(preset, recipe.config, options)
@@ -56,21 +78,13 @@ def run(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, steps:
         budgets=recipe.budgets,
         data=recipe.config.name,
     )
-    for event in run_training(training, output / name):
+    for event in run_training(training, output):
         if isinstance(event, TrainingStep):
             if event.step % 100 == 0:
-                log.info("%s: step %d of %d, loss %.3f", name, event.step, event.total, event.loss)
+                log.info("%s: step %d of %d, loss %.3f", output.name, event.step, event.total, event.loss)
         else:
-            log.info("%s: %s", name, type(event).__name__)
-    minutes = (time.perf_counter() - start) / 60
-    model = load_model(output / name, "cpu")
-    rows = [
-        {"set": which, "preset": preset, "seed": seed, "minutes": round(minutes, 1), **row}
-        for which, images in recipe.held_out(data).items()
-        for row in average(evaluate(model, images, recipe.budgets, _METHODS.get(preset, _OTHERS), repeats=3))
-    ]
-    file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    return file
+            log.info("%s: %s", output.name, type(event).__name__)
+    return (time.perf_counter() - start) / 60
 
 
 def table(folder: Path, key: str = "foreground_miou") -> str:
@@ -102,6 +116,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, default="default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="optimiser steps, instead of the recipe's")
+    parser.add_argument("--trained", type=Path, metavar="FOLDER", help="score this network instead of training one")
     parser.add_argument("--output", type=Path, default=Path("study"), help="folder of results and networks")
     parser.add_argument("--threads", type=int, default=1, help="threads of the CPU")
     parser.add_argument("--table", type=Path, metavar="STUDY", help="print what a folder holds")
@@ -116,7 +131,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE
     arguments.output.mkdir(parents=True, exist_ok=True)
-    run(recipe, arguments.data, arguments.preset, arguments.seed, arguments.output, arguments.steps)
+    run(recipe, arguments.data, arguments.preset, arguments.seed, arguments.output, arguments.steps, arguments.trained)
 
 
 if __name__ == "__main__":

@@ -13,23 +13,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels, Layer, Points, Vectors
+from napari.layers import Layer
 from napari.viewer import Viewer
-from numpy.typing import NDArray
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, QObject, QTimer, Signal
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QObject, QTimer, Signal
 
-from .detail import MOST_POINTS, points_in_view
-from .layer_data import KINDS, TITLES, Content, Scene, differing, layer_options
-from .quick import filters_loaded_once, in_order_once, order_left_alone, set_points
+from .arranging import best_shape, remove_layers
+from .cell_layers import new_layer, part_shown, show_points, style_of, update_layer
+from .detail import MOST_POINTS
+from .layer_data import KINDS, Content, Scene, differing
+from .quick import filters_loaded_once, in_order_once, order_left_alone
 
 if TYPE_CHECKING:
     from .sheets import Sheet
 
 __all__ = ["Cells"]
 
-_MAKERS = {"segmentation": Labels, "difference": Labels, "corrections": Labels, "lines": Vectors, "points": Points}
 # Layers that wait for the network.
 FOUND = ("sampled", "segmentation", "confidence", "difference")
 # Milliseconds that the view must rest before points are thinned anew.
@@ -153,7 +152,7 @@ class Cells(QObject):
     def part_in_view(self) -> tuple[int, int, int, int] | None:
         """The pixels that are looked at, y0, y1, x0, x1 at full resolution; None before anything is shown."""
         image = self._layers.get((self._front or next(iter(self.names), ""), "image"))
-        view = None if image is None else self._view(image)
+        view = None if image is None else part_shown(image)
         if view is None or self._scene is None:
             return None
         (y0, x0), (y1, x1) = np.clip(view, 0, self._scene.shape)
@@ -282,13 +281,7 @@ class Cells(QObject):
     def _make(self, key: Key) -> None:
         assert self._scene is not None
         cell, kind = key
-        options = layer_options(kind, self._scene, self._contents.get(cell, Content()), self._densest())
-        # the image gives its cell the title
-        name = cell if kind == "image" else f"{cell}: {TITLES.get(kind, kind)}"
-        data = options.pop("data")
-        layer = _MAKERS.get(kind, Image)(data, name=name, visible=False, **options)
-        if kind in ("segmentation", "difference"):
-            layer.editable = False
+        layer = new_layer(cell, kind, self._scene, self._contents.get(cell, Content()), self._densest())
         above = [self._layers[k] for k in self._wanted()[self._wanted().index(key) + 1 :] if k in self._layers]
         layers = self._viewer.layers
         active = layers.selection.active
@@ -302,12 +295,10 @@ class Cells(QObject):
         layers.selection.active = active
         self._layers[key] = layer
         self._stale.pop(key, None)
-        self._style[key] = self._style_of(kind)
+        self._style[key] = style_of(kind, self._scene)
         self._new.add(key)
         if kind == "points":
             self._thin(cell)
-        if kind == "corrections":
-            self._outline(layer)
         self.made.emit(cell, kind)
 
     def _update(self, key: Key) -> None:
@@ -316,47 +307,11 @@ class Cells(QObject):
         layer = self._layers[key]
         self._stale.pop(key, None)
         self._redraw.pop(key, None)
-        options = layer_options(kind, self._scene, self._contents[cell], self._densest())
+        style = style_of(kind, self._scene)
+        restyled, self._style[key] = style != self._style.get(key), style
+        update_layer(layer, kind, self._scene, self._contents[cell], self._densest(), restyled=restyled)
         if kind == "points":
             self._thin(cell)
-        elif kind == "corrections":
-            self._put_sheet(layer, options["data"])
-        else:
-            layer.data = options["data"]
-        style = self._style_of(kind)
-        restyled, self._style[key] = style != self._style.get(key), style
-        for name in ("scale", "translate", "rotate", "shear", "affine"):
-            if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(options[name])):
-                setattr(layer, name, options[name])
-        for name in ("colormap", "contrast_limits", "metadata"):
-            if name not in options or kind in ("confidence", "sampled"):
-                continue
-            new = options[name]
-            if restyled if name == "colormap" else type(new)(getattr(layer, name)) != new:
-                setattr(layer, name, options[name])
-
-    def _style_of(self, kind: str) -> Any:
-        """What a layer's colours follow from: setting them again for nothing takes time."""
-        scene = self._scene
-        assert scene is not None
-        if kind == "image":
-            return id(scene.options.get("colormap"))
-        return (scene.classes, scene.hidden) if kind in ("segmentation", "corrections") else None
-
-    def _put_sheet(self, layer: Labels, data: NDArray[np.uint8]) -> None:
-        """Another sheet of corrections, whose strokes cannot be undone on this one."""
-        self._outline(layer)
-        if layer.data is data:
-            return
-        mode = layer.mode
-        layer.editable = False  # forgets the strokes
-        layer.data = data
-        layer.editable = True
-        layer.mode = mode
-
-    def _outline(self, layer: Labels) -> None:
-        """A frame around a window, so that one sees where it ends."""
-        layer.bounding_box.visible = self._sheet is not None and self._sheet.is_window
 
     # ---- sampling points
 
@@ -370,28 +325,12 @@ class Cells(QObject):
                 self._thin(cell)
 
     def _thin(self, cell: str) -> None:
-        layer, image = self._layers[cell, "points"], self._layers.get((cell, "image"))
         overlay = self._contents.get(cell, Content()).overlay
         assert self._scene is not None
-        if overlay is None:
-            return
-        view = None if image is None else self._view(image)
-        shown, step = points_in_view(overlay.points, view, MOST_POINTS // max(1, len(self.names)))
-        # a quarter of the uniform spacing of the points shown
-        spacing = math.sqrt(math.prod(self._scene.shape) / math.prod(overlay.budget))
-        set_points(layer, shown, 0.25 * step * overlay.step * spacing)
-        if layer.selected_data:
-            layer.selected_data = set()
-
-    @staticmethod
-    def _view(image: Layer) -> NDArray[np.float64] | None:
-        """Corners of what is drawn of an image, in full-resolution pixels; None before it was drawn."""
-        if not image.visible:
-            return None
-        view = np.asarray(image.corner_pixels[:, -2:], float)
-        if image.multiscale:
-            view = view * np.asarray(image.downsample_factors[image.data_level])[-2:]
-        return view if (np.ptp(view, axis=0) > 0).all() else None
+        if overlay is not None:
+            image = self._layers.get((cell, "image"))
+            most = MOST_POINTS // max(1, len(self.names))
+            show_points(self._layers[cell, "points"], overlay, self._scene.shape, image and part_shown(image), most)
 
     # ---- arrangement
 
@@ -450,41 +389,20 @@ class Cells(QObject):
                     layer.visible = shown
 
     def _best_shape(self) -> tuple[int, int]:
-        """Cells in a row, in a column or in pairs: whatever shows the image largest in this window."""
         mine = set(map(id, [*self._layers.values(), *self._besides]))
-        others = [layer for layer in self._viewer.layers if id(layer) not in mine]
-        # The image itself and its ground truth go round to the first cell, below what is there.
-        users = len(self._viewer.layers) - len(self._layers)
-        cells = len(self.names) + (math.ceil(users / len(self._kinds)) if others else 0)
-        rows, columns = np.ptp(self._layers[self.names[0], "image"].extent.world, axis=0)[-2:]
-        height, width = self._viewer.canvas.size
-
-        def zoom(shape: tuple[int, int]) -> float:
-            return float(min(height / shape[0] / max(rows, 1e-9), width / shape[1] / max(columns, 1e-9)))
-
-        return max([(1, cells), (cells, 1), (math.ceil(cells / 2), 2)], key=zoom)
+        cells = len(self.names)
+        if any(id(layer) not in mine for layer in self._viewer.layers):
+            # The image itself and its ground truth go round to the first cell, below what is there.
+            cells += math.ceil((len(self._viewer.layers) - len(self._layers)) / len(self._kinds))
+        extent = np.ptp(self._layers[self.names[0], "image"].extent.world, axis=0)[-2:]
+        return best_shape(cells, extent, self._viewer.canvas.size)
 
     # ---- the viewer's own life
 
     def _remove(self) -> None:
-        """Remove layers in the way that does not crash: everything visible and drawn first, points last."""
-        remaining = [v for v in self._layers.values() if v in self._viewer.layers]
+        remaining = list(self._layers.values())
         self._layers.clear()
-        if not remaining:
-            return
-        # The user's hidden layers as well, for a moment.
-        hidden = [layer for layer in self._viewer.layers if not layer.visible]
-        with in_order_once([layer.events.visible for layer in hidden]):
-            for layer in hidden:
-                layer.visible = True
-        # Drawing alone: results and clicks that wait must not find what is half taken down.
-        QApplication.sendPostedEvents(None, int(QEvent.Type.UpdateRequest))
-        for layer in sorted(remaining, key=lambda v: isinstance(v, Points)):
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
-        for layer in hidden:
-            if layer in self._viewer.layers:
-                layer.visible = False
+        remove_layers(self._viewer, remaining)
 
     def _removed(self, event: Any) -> None:
         """A layer of ours that the user deletes comes back with the next result."""

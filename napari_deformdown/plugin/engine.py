@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .detail import MOST_POINTS
+from .kept import Kept
+from .overlay import Overlay, draw, draw_lines
 
 if TYPE_CHECKING:
     from ..imaging import Pyramid
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from .jobs import Progress
     from .sources import Frame
 
-__all__ = ["BEFORE", "Engine", "Overlay", "Request", "draw", "draw_lines"]
+__all__ = ["BEFORE", "Engine", "Request"]
 
 # The method that stands for what the model before found.
 BEFORE = "before"
@@ -30,10 +28,6 @@ _RESULT_BYTES = 512 << 20
 _OVERVIEWS = 32
 _MODELS = 3
 _PYRAMIDS = 4
-# Lines of the deformed grid along rows, and pieces of each line.
-_LINES, _PIECES = 16, 64
-# Points that are placed between two looks at whether they are still wanted.
-_BLOCK = 8192
 
 V = TypeVar("V")
 
@@ -88,46 +82,6 @@ class Request:
         return (self.frame.key, self.model, self.device, self.budget, method, *own)
 
 
-@dataclass(frozen=True)
-class Overlay:
-    """Where a method puts its points, ready to be drawn.
-
-    Parameters
-    ----------
-    placement : Placement
-        What it is made from.
-    budget : (int, int)
-        Rows and columns of sampling points.
-    points : ndarray
-        (h, w, 2) float32, (y, x) in full-resolution pixels with centres at whole numbers: of all points every `step`-th
-        row and column, from the first.
-    step : int
-        1 in the end.
-    lines : ndarray or None
-        (n, 2, 2) float32: starts and directions of the pieces of the deformed grid's lines, in the same coordinates;
-        None until all points are there as well.
-    density : ndarray
-        (dh, dw) float32, mean one.
-    """
-
-    placement: Placement
-    budget: tuple[int, int]
-    points: NDArray[np.float32]
-    step: int
-    lines: NDArray[np.float32] | None
-    density: NDArray[np.float32]
-
-    def news(self, before: Overlay | None) -> set[str]:
-        """Kinds of layers that look different after another overlay."""
-        if before is self:
-            return set()
-        kinds = {"points"}
-        if before is None or before.placement is not self.placement:
-            kinds.add("density")
-        # old lines stay until there are new ones
-        return kinds | {"lines"} if self.lines is not None else kinds
-
-
 class Engine:
     """Models, overviews and results of one panel; its methods are called in threads, one at a time or several.
 
@@ -141,12 +95,12 @@ class Engine:
         self._load = load
         self._lock = threading.Lock()  # held for a moment
         self._loading = threading.RLock()  # held while a model loads or an overview is read: others want the same one
-        self._models: _Kept[DeformedSegmenter] = _Kept(_MODELS)
-        self._overviews: _Kept[Overview] = _Kept(_OVERVIEWS)
-        self._placements: _Kept[Placement] = _Kept(_OVERVIEWS)
-        self._overlays: _Kept[Overlay] = _Kept(_OVERVIEWS)
-        self._results: _Kept[Segmentation] = _Kept(_RESULT_BYTES, _size)
-        self._pyramids: _Kept[Pyramid] = _Kept(_PYRAMIDS)
+        self._models: Kept[DeformedSegmenter] = Kept(_MODELS)
+        self._overviews: Kept[Overview] = Kept(_OVERVIEWS)
+        self._placements: Kept[Placement] = Kept(_OVERVIEWS)
+        self._overlays: Kept[Overlay] = Kept(_OVERVIEWS)
+        self._results: Kept[Segmentation] = Kept(_RESULT_BYTES, _size)
+        self._pyramids: Kept[Pyramid] = Kept(_PYRAMIDS)
 
     def model(self, request: Request, progress: Progress | None = None) -> DeformedSegmenter:
         """The model of a request, loaded once."""
@@ -268,11 +222,11 @@ class Engine:
         """Whether all results of a request are kept."""
         return all(self._get(self._results, request.key(method)) is not None for method in request.methods)
 
-    def _get(self, kept: _Kept[V], key: Hashable) -> V | None:
+    def _get(self, kept: Kept[V], key: Hashable) -> V | None:
         with self._lock:
             return kept.get(key)
 
-    def _put(self, kept: _Kept[V], key: Hashable, value: V) -> V:
+    def _put(self, kept: Kept[V], key: Hashable, value: V) -> V:
         with self._lock:
             kept.put(key, value)
         return value
@@ -293,86 +247,6 @@ class Engine:
             known.add(warm)
             with torch.inference_mode():
                 model(torch.zeros(1, model.config.channels, *request.budget, device=model.device), method)
-
-
-def draw(
-    placement: Placement,
-    budget: tuple[int, int],
-    shape: tuple[int, int],
-    step: int = 1,
-    progress: Progress | None = None,
-) -> Overlay:
-    """A placement as points and density, without lines.
-
-    Parameters
-    ----------
-    placement : Placement
-        Where the points go.
-    budget : (int, int)
-        How many rows and columns of them there are.
-    shape : (int, int)
-        Rows and columns of the image.
-    step : int
-        Only every so many rows and columns of points.
-    progress : Progress, optional
-        Told between blocks of points; may raise `Cancelled`.
-    """
-    import torch
-
-    from ..geometry.coordinates import pixel_centres
-
-    size = np.array(shape)
-    v, u = (pixel_centres(n, dtype=torch.float64)[::step] for n in budget)
-    parts = []
-    for block in v.split(max(1, _BLOCK // len(u))):
-        if progress is not None:
-            progress("points", 0, 1)
-        parts.append(placement.warp.lattice_to_image(block[None], u.expand(1, len(block), -1))[0].numpy())
-    points = (np.concatenate(parts) * size - 0.5).astype(np.float32)
-    density = placement.density[0].float().numpy()
-    return Overlay(placement, budget, points, step, None, density)
-
-
-def draw_lines(placement: Placement, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Pieces of the deformed grid's lines, see `Overlay`."""
-    import torch
-
-    size = np.array(shape)
-    columns = max(2, round(_LINES * shape[1] / shape[0]))
-    across, along = torch.linspace(0, 1, _LINES + 1), torch.linspace(0, 1, columns + 1)
-    fine = torch.linspace(0, 1, _PIECES + 1)
-    rows = torch.stack(torch.meshgrid(across, fine, indexing="ij"), -1)
-    upright = torch.stack(torch.meshgrid(fine, along, indexing="ij"), -1).transpose(0, 1)
-    nodes = torch.cat([rows, upright]).double()
-    placed = placement.warp.to_image(nodes.reshape(1, -1, 2))[0].reshape(nodes.shape).numpy() * size - 0.5
-    return np.stack([placed[:, :-1], np.diff(placed, axis=1)], 2).reshape(-1, 2, 2).astype(np.float32)
-
-
-class _Kept(Generic[V]):
-    """What was used last, up to a limit; the newest always stays."""
-
-    def __init__(self, limit: int, size: Callable[[V], int] = lambda _: 1) -> None:
-        self._limit, self._size = limit, size
-        self._values: OrderedDict[Hashable, V] = OrderedDict()
-        self._held = 0
-
-    def get(self, key: Hashable) -> V | None:
-        if key not in self._values:
-            return None
-        self._values.move_to_end(key)
-        return self._values[key]
-
-    def put(self, key: Hashable, value: V) -> None:
-        if key in self._values:
-            self._held -= self._size(self._values.pop(key))
-        self._values[key] = value
-        self._held += self._size(value)
-        while self._held > self._limit and len(self._values) > 1:
-            self._held -= self._size(self._values.popitem(last=False)[1])
-
-    def drop(self, unwanted: Callable[[Sequence[Any]], bool]) -> None:
-        for key in [k for k in self._values if isinstance(k, tuple) and unwanted(k)]:
-            self._held -= self._size(self._values.pop(key))
 
 
 def _size(result: Segmentation) -> int:

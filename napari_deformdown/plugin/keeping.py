@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import platformdirs
 
 from ..imaging.errors import ImageError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..corrections import Corrections
     from .sources import Frame
 
-__all__ = ["Book", "Entry", "data_folder", "lay_over"]
+__all__ = ["Book", "Entry", "counted", "data_folder", "lay_over"]
 
 _VARIABLE = "DEFORMDOWN_DATA"
 _ABOUT = "about.json"
@@ -177,3 +178,15 @@ def _set_aside(folder: Path) -> str:
                 os.replace(folder, aside)
             return aside.name
     return folder.name
+
+
+def counted(entry: Entry) -> str:
+    """How much of each class is painted, in full-resolution pixels; and whether it is kept."""
+    if entry.corrections.is_empty:
+        return "Nothing is painted on this image."
+    pixels = np.zeros(256, np.int64)
+    for level, _, tile in entry.corrections.tiles():
+        pixels += np.bincount(tile.reshape(-1), minlength=256) << (2 * level)
+    parts = [f"{n:,} px of {name}" for name, n in zip(entry.classes, pixels[1:], strict=False) if n]
+    kept = " Saved." if entry.folder is not None else ""
+    return f"Corrected: {', '.join(parts)}.{kept}"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..imaging import Pyramid
     from ..network import LabelClass, Segmentation
-    from .engine import Overlay
+    from .overlay import Overlay
     from .sheets import Sheet
 
 __all__ = ["KINDS", "TITLES", "Content", "Scene", "differing", "layer_options", "scene_of"]

@@ -31,7 +31,7 @@ from .versions_page import VersionsPage
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
-    from .engine import Overlay
+    from .overlay import Overlay
 
 __all__ = ["SamplingPanel"]
 

@@ -210,7 +210,7 @@ def _look_again(panel: SamplingPanel, session: Session, notes: list[str]) -> Non
     entry, folder = panel.correct.entry, session.corrections
     if folder and entry is not None and entry.folder is not None and str(entry.folder) != folder:
         if (Path(folder) / "corrections.json").is_file():
-            panel.correct.import_file(Path(folder))
+            panel.correct.imports.file(Path(folder))
         else:
             notes.append(f"The corrections in {folder} are not there any more.")
     if notes:

@@ -12,7 +12,8 @@ from napari_deformdown.imaging import Pyramid
 from napari_deformdown.imaging.errors import Cancelled
 from napari_deformdown.network import place, segment
 from napari_deformdown.plugin.detail import MOST_POINTS
-from napari_deformdown.plugin.engine import Engine, Request, _Kept
+from napari_deformdown.plugin.engine import Engine, Request
+from napari_deformdown.plugin.kept import Kept
 
 
 def silent(*_):
@@ -158,7 +159,7 @@ def test_threads_that_want_the_same_share_it(engine, request_of):
 
 
 def test_kept_values_keep_to_their_limit_and_the_newest_stays():
-    kept: _Kept[bytes] = _Kept(10, len)
+    kept: Kept[bytes] = Kept(10, len)
     for k in range(4):
         kept.put(("n", k), b"x" * 4)
     assert kept.get(("n", 3)) and kept.get(("n", 2)) and kept.get(("n", 1)) is None

@@ -1,0 +1,98 @@
+"""From corrections to a version: what is tuned, the trial beside what was before, keep or discard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .jobs import Progress
+from .tuning import Setup
+
+if TYPE_CHECKING:
+    from ..finetuning import FinetuneFinished
+    from .correcting import CorrectPage
+
+__all__ = ["Trials"]
+
+
+class Trials:
+    """Fine-tuned models that a panel shows before somebody keeps or discards them.
+
+    Parameters
+    ----------
+    page : CorrectPage
+        Whose corrections they learn from.
+    """
+
+    def __init__(self, page: CorrectPage) -> None:
+        self._page, self._count = page, 0
+
+    def setup(self) -> Setup | None:
+        """What is to be tuned: the chosen model's base by all corrections of its classes."""
+        page, panel = self._page, self._page.panel
+        page.painter.merge()
+        request = panel.request()
+        if request is None:
+            page.tuning.say(panel.status.text())
+            return None
+        names = [c.name for c in panel.shelf.config(request.model).classes]
+        entries = page.book.entries(names)
+        if not entries:
+            page.tuning.say("Nothing is corrected yet: paint at least one correction first.")
+            return None
+        methods = tuple(m for m in request.methods if m in ("uniform", "learnt")) or ("learnt",)
+        base = panel.shelf.base(request.model)
+        return Setup(replace(request, model=base, before="", methods=methods), entries)
+
+    def show(self, event: FinetuneFinished) -> None:
+        """Show what was tuned beside what was there before."""
+        panel = self._page.panel
+        on_trial = panel.trial and panel.model.value == panel.trial
+        before = panel.before if on_trial else panel.model.value
+        base = panel.shelf.base(panel.model.value)
+        self._count += 1
+        name = f"{base}: on trial" + (f" ({self._count})" if self._count > 1 else "")
+        panel.shelf.drop_trials()
+        panel.shelf.add_trial(name, event.model, base)
+        panel.trial, panel.before = name, before
+        self._choose(name)
+
+    def keep(self, event: FinetuneFinished, name: str) -> None:
+        """Write the trial as a version, in the background."""
+        page, panel = self._page, self._page.panel
+        base = panel.shelf.base(panel.trial)
+        version = panel.shelf.version(panel.before)
+        store, parent = panel.shelf.store(base), base if version is None else version.id
+
+        def work(progress: Progress) -> Any:
+            from ..finetuning import version_facts
+
+            progress("writing the version", 0, 1)
+            return store.add(event.model, **{**version_facts(event, name=name, parent=parent), "base": base})
+
+        def done(kept: Any) -> None:
+            panel.shelf.refresh()
+            shown = panel.shelf.name_of(kept)
+            self._end(shown, f"Kept as {shown}.")
+            page.kept.emit(kept)
+
+        # what goes wrong belongs beside the button
+        page.start(work, done).failed.connect(page.tuning.say)
+
+    def discard(self) -> None:
+        """Go back to the model before."""
+        panel = self._page.panel
+        if panel.trial:
+            self._end(panel.before, f"Discarded; back to {panel.before}.")
+
+    def _end(self, name: str, sentence: str) -> None:
+        panel = self._page.panel
+        panel.trial = panel.before = ""
+        panel.shelf.drop_trials()
+        self._page.tuning.settle(sentence)
+        self._choose(name)
+
+    def _choose(self, name: str) -> None:
+        panel = self._page.panel
+        panel.offer_models(panel.shelf.names(), name, keep_budget=True)
+        panel.run()
