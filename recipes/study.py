@@ -12,13 +12,10 @@ import argparse
 import importlib
 import json
 import logging
-import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -28,14 +25,14 @@ from napari_deformdown.training import PRESETS, Training, TrainingStep, apply_pr
 
 from .__main__ import RECIPES
 from .recipe import Recipe
+from .study_table import METHODS, table
 
-__all__ = ["run", "table"]
+__all__ = ["run"]
 
 log = logging.getLogger(__name__)
 
 # What a network of a preset is measured with.
 _METHODS = {"uniform": ("uniform",)}
-_OTHERS = ("uniform", "learnt")
 KEYS = ("foreground_miou", "miou", "ceiling_miou", "sampled_miou", "seconds", "overview_points", "points")
 
 
@@ -58,7 +55,7 @@ def run(
     rows = [
         {"set": which, "preset": preset, "seed": seed, "minutes": round(minutes, 1), **row}
         for which, images in recipe.held_out(data).items()
-        for row in average(evaluate(model, images, recipe.budgets, _METHODS.get(preset, _OTHERS), repeats=3))
+        for row in average(evaluate(model, images, recipe.budgets, _METHODS.get(preset, METHODS), repeats=3))
     ]
     file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     return file
@@ -85,27 +82,6 @@ def _train(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, ste
         else:
             log.info("%s: %s", output.name, type(event).__name__)
     return (time.perf_counter() - start) / 60
-
-
-def table(folder: Path, key: str = "foreground_miou") -> str:
-    """Mean and, of several seeds, standard deviation, by set, budget, preset and method, as Markdown."""
-    rows = [row for path in sorted(folder.glob("*.json")) for row in json.loads(path.read_text("utf-8"))]
-    lines = [f"| set | budget | network | method | {key} | seeds |", "|---|---|---|---|---|---|"]
-    for (name, budget, preset, method), group in _grouped(rows):
-        values = [row[key] for row in group if row[key] is not None]
-        if not values:
-            continue
-        spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-        mean = statistics.fmean(values)
-        lines.append(f"| {name} | {budget} | {preset} | {method} | {mean:.3f}{spread} | {len(values)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _grouped(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[str, ...], list[dict[str, Any]]]]:
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["set"], row["budget"], row["preset"], row["method"]), []).append(row)
-    yield from sorted(groups.items(), key=lambda item: (item[0][0], int(item[0][1].split("x")[0]), *item[0][2:]))
 
 
 def main() -> None:

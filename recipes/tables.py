@@ -12,11 +12,13 @@ from benchmarks.motivation import table as motivation_table
 from napari_deformdown.network.catalogue import list_models, load_config
 from napari_deformdown.network.config import ModelConfig
 
+from .study_table import table as study_table
+
 __all__ = ["PAGES", "cost_table", "fill", "score_table"]
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "ceilings.md", ROOT / "docs" / "motivation.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "motivation", "training")))
 
 
 def score_table(config: ModelConfig) -> str:
@@ -56,6 +58,7 @@ def fill(text: str) -> str:
         "cost": cost_table(_result("main_job")),
         "ceilings": ceiling_table(_result("ceiling")).rstrip(),
         "motivation": motivation_table(_result("motivation")).rstrip(),
+        "study": study_table(RESULTS / "study").rstrip(),
     }
     for name, table in tables.items():
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"

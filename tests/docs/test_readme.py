@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -35,3 +36,23 @@ def test_pictures_and_files_that_the_readme_names_exist():
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         if "://" not in target:
             assert (ROOT / target).exists(), target
+
+
+def test_the_table_of_the_study_gives_means_and_the_spread_of_several_seeds(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from recipes.study_table import table
+
+    row = {"set": "discs", "budget": "64x96", "preset": "default", "method": "learnt", "miou": None}
+    for seed, score in enumerate((0.5, 0.7)):
+        rows = [{**row, "foreground_miou": score}, {**row, "budget": "128x192", "foreground_miou": 0.25}]
+        (tmp_path / f"discs-default-{seed}.json").write_text(json.dumps(rows[: 2 - seed]), "utf-8")
+    (tmp_path / "discs-paper-0.json").write_text(
+        json.dumps([{**row, "preset": "paper", "foreground_miou": 0.125}]), "utf-8"
+    )
+    assert table(tmp_path).splitlines() == [
+        "| set | budget | default: learnt | paper: learnt |",
+        "|---|---|---:|---:|",
+        "| discs | 64x96 | 0.600 ± 0.141 (2) | 0.125 |",
+        "| discs | 128x192 | 0.250 |  |",
+    ]
+    assert table(tmp_path, "miou").splitlines()[2:] == []
