@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.ceiling import table as ceiling_table
 from benchmarks.motivation import table as motivation_table
+from benchmarks.plugin.report import table as plugin_table
 from napari_deformdown.network.catalogue import list_models, load_config
 from napari_deformdown.network.config import ModelConfig
 
@@ -18,7 +19,10 @@ __all__ = ["PAGES", "cost_table", "fill", "score_table"]
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "motivation", "training")))
+PAGES = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "motivation", "plugin", "training")),
+)
 
 
 def score_table(config: ModelConfig) -> str:
@@ -58,6 +62,7 @@ def fill(text: str) -> str:
         "cost": cost_table(_result("main_job")),
         "ceilings": ceiling_table(_result("ceiling")).rstrip(),
         "motivation": motivation_table(_result("motivation")).rstrip(),
+        "plugin": plugin_table(_result("plugin")).rstrip(),
         "study": study_table(RESULTS / "study").rstrip(),
     }
     for name, table in tables.items():
