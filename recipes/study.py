@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,7 +34,16 @@ log = logging.getLogger(__name__)
 
 # What a network of a preset is measured with.
 _METHODS = {"uniform": ("uniform",)}
-KEYS = ("foreground_miou", "miou", "ceiling_miou", "sampled_miou", "seconds", "overview_points", "points")
+KEYS = (
+    "pooled_foreground_miou",
+    "foreground_miou",
+    "miou",
+    "ceiling_miou",
+    "sampled_miou",
+    "seconds",
+    "overview_points",
+    "points",
+)
 
 
 def run(
@@ -53,12 +63,17 @@ def run(
     minutes = 0.0 if trained else _train(recipe, data, preset, seed, output / name, steps)
     model = load_model(trained or output / name, "cpu")
     rows = [
-        {"set": which, "preset": preset, "seed": seed, "minutes": round(minutes, 1), **row}
+        {"set": which, "preset": preset, "seed": seed, "minutes": round(minutes, 1), **_short(row)}
         for which, images in recipe.held_out(data).items()
         for row in average(evaluate(model, images, recipe.budgets, _METHODS.get(preset, METHODS), repeats=3))
     ]
     file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     return file
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """Without curves and maps of classes, but for one."""
+    return {k: v for k, v in row.items() if k == "pooled_per_class" or not isinstance(v, (dict, list))}
 
 
 def _train(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, steps: int | None) -> float:

@@ -14,7 +14,7 @@ __all__ = ["METHODS", "table"]
 METHODS = ("uniform", "learnt")
 
 
-def table(folder: Path, key: str = "foreground_miou") -> str:
+def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
     """Means over images and seeds by set, budget, preset and method, as Markdown; of several seeds with their spread.
 
     "default: uniform" runs through a shipped model's twin where it has one.

@@ -44,10 +44,10 @@ def test_the_table_of_the_study_gives_means_and_the_spread_of_several_seeds(monk
 
     row = {"set": "discs", "budget": "64x96", "preset": "default", "method": "learnt", "miou": None}
     for seed, score in enumerate((0.5, 0.7)):
-        rows = [{**row, "foreground_miou": score}, {**row, "budget": "128x192", "foreground_miou": 0.25}]
+        rows = [{**row, "pooled_foreground_miou": score}, {**row, "budget": "128x192", "pooled_foreground_miou": 0.25}]
         (tmp_path / f"discs-default-{seed}.json").write_text(json.dumps(rows[: 2 - seed]), "utf-8")
     (tmp_path / "discs-paper-0.json").write_text(
-        json.dumps([{**row, "preset": "paper", "foreground_miou": 0.125}]), "utf-8"
+        json.dumps([{**row, "preset": "paper", "pooled_foreground_miou": 0.125}]), "utf-8"
     )
     assert table(tmp_path).splitlines() == [
         "| set | budget | default: learnt | paper: learnt |",
