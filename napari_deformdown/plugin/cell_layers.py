@@ -15,9 +15,11 @@ from .quick import set_points
 if TYPE_CHECKING:
     from .overlay import Overlay
 
-__all__ = ["new_layer", "part_shown", "show_points", "style_of", "update_layer"]
+__all__ = ["new_layer", "part_shown", "show_lines", "show_points", "style_of", "update_layer"]
 
 _MAKERS = {"segmentation": Labels, "difference": Labels, "corrections": Labels, "lines": Vectors, "points": Points}
+# Of a grid's lines, in pixels of the screen: thinner ones are drawn in dashes.
+_THICK = 1.5
 _PLACE = ("scale", "translate", "rotate", "shear", "affine")
 # What follows from the data alone, once it is made, is left as the person has it.
 _KEPT = ("confidence", "sampled")
@@ -106,6 +108,13 @@ def show_points(
     set_points(layer, shown, 0.25 * step * overlay.step * spacing)
     if layer.selected_data:
         layer.selected_data = set()
+
+
+def show_lines(layer: Vectors, pixel: float) -> None:
+    """Lines that are a little thicker than a pixel of the screen, which stands for `pixel` units of the world."""
+    width = _THICK * pixel / max(abs(float(layer.scale[-1])), 1e-12)
+    if abs(width - layer.edge_width) > 0.1 * width:
+        layer.edge_width = width
 
 
 def _put_sheet(layer: Labels, data: NDArray[np.uint8]) -> None:

@@ -19,7 +19,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from .arranging import best_shape, remove_layers
-from .cell_layers import new_layer, part_shown, show_points, style_of, update_layer
+from .cell_layers import new_layer, part_shown, show_lines, show_points, style_of, update_layer
 from .detail import MOST_POINTS
 from .layer_data import KINDS, Content, Scene, differing
 from .quick import filters_loaded_once, in_order_once, order_left_alone
@@ -31,7 +31,8 @@ __all__ = ["Cells"]
 
 # Layers that wait for the network.
 FOUND = ("sampled", "segmentation", "confidence", "difference")
-# Milliseconds that the view must rest before points are thinned anew.
+# Layers that look different in another view, and milliseconds that it must rest before they do.
+_OF_VIEW = ("points", "lines")
 _REST = 80
 # Seconds after which the window gets its turn.
 _TURN = 0.05
@@ -80,7 +81,7 @@ class Cells(QObject):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST)
-        self._rest.timeout.connect(self._thin_points)
+        self._rest.timeout.connect(self._suit_view)
         viewer.layers.events.inserted.connect(self._inserted)
         viewer.layers.events.removed.connect(self._removed)
         viewer.scene.camera.events.connect(self._view_moved)
@@ -202,6 +203,7 @@ class Cells(QObject):
             self._kinds.add(kind)
             self.changed(self.names, [kind])
         self._apply_visible()
+        self._view_moved()
         self._schedule()
 
     def side_by_side(self, enabled: bool) -> None:
@@ -297,8 +299,7 @@ class Cells(QObject):
         self._stale.pop(key, None)
         self._style[key] = style_of(kind, self._scene)
         self._new.add(key)
-        if kind == "points":
-            self._thin(cell)
+        self._suit(key)
         self.made.emit(cell, kind)
 
     def _update(self, key: Key) -> None:
@@ -310,27 +311,29 @@ class Cells(QObject):
         style = style_of(kind, self._scene)
         restyled, self._style[key] = style != self._style.get(key), style
         update_layer(layer, kind, self._scene, self._contents[cell], self._densest(), restyled=restyled)
-        if kind == "points":
-            self._thin(cell)
+        self._suit(key)
 
-    # ---- sampling points
+    # ---- what depends on the view: as many points as it can show, lines that are as thick in any
 
     def _view_moved(self, event: Any = None) -> None:
-        if "points" in self._visible:
+        if not self._visible.isdisjoint(_OF_VIEW):
             self._rest.start()
 
-    def _thin_points(self) -> None:
-        for cell in self.names:
-            if (cell, "points") in self._layers and self._shows((cell, "points")):
-                self._thin(cell)
+    def _suit_view(self) -> None:
+        for key in [(cell, kind) for cell in self.names for kind in _OF_VIEW]:
+            if key in self._layers and self._shows(key):
+                self._suit(key)
 
-    def _thin(self, cell: str) -> None:
+    def _suit(self, key: Key) -> None:
+        cell, kind = key
         overlay = self._contents.get(cell, Content()).overlay
         assert self._scene is not None
-        if overlay is not None:
+        if kind == "lines":
+            show_lines(self._layers[key], 1 / self._viewer.scene.camera.zoom)
+        elif kind == "points" and overlay is not None:
             image = self._layers.get((cell, "image"))
             most = MOST_POINTS // max(1, len(self.names))
-            show_points(self._layers[cell, "points"], overlay, self._scene.shape, image and part_shown(image), most)
+            show_points(self._layers[key], overlay, self._scene.shape, image and part_shown(image), most)
 
     # ---- arrangement
 

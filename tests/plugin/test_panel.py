@@ -203,6 +203,27 @@ def test_further_layers_are_made_when_they_are_first_wanted(docked, run, qtbot, 
     assert not any(v.visible for v in made) and all(v in viewer.layers for v in made)
 
 
+def test_grid_lines_are_as_thick_on_the_screen_at_any_zoom(docked, run, qtbot):
+    viewer, panel = docked
+    run(panel)
+    panel.show_boxes["lines"].click()
+    qtbot.waitUntil(lambda: "learnt: grid lines" in viewer.layers and not panel._cells.busy, timeout=60_000)
+
+    def on_screen() -> list[float]:
+        lines = [viewer.layers[f"{method}: grid lines"] for method in METHODS]
+        return [layer.edge_width * 2 * viewer.scene.camera.zoom for layer in lines]
+
+    for factor in (1, 6, 0.1):
+        viewer.scene.camera.zoom *= factor
+        qtbot.waitUntil(lambda: all(1.3 < width < 1.7 for width in on_screen()), timeout=5000)
+    # zoomed while they are hidden
+    panel.show_boxes["lines"].click()
+    viewer.scene.camera.zoom *= 3
+    qtbot.wait(200)
+    panel.show_boxes["lines"].click()
+    qtbot.waitUntil(lambda: all(1.3 < width < 1.7 for width in on_screen()), timeout=5000)
+
+
 def test_the_difference_is_where_the_methods_disagree(docked, run, qtbot):
     viewer, panel = docked
     run(panel)
