@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ceiling import table as ceiling_table
+from benchmarks.finetune.study import table as finetune_table
 from benchmarks.motivation import table as motivation_table
 from benchmarks.plugin.report import table as plugin_table
 from napari_deformdown.network.catalogue import list_models, load_config
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "motivation", "plugin", "training")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "finetuning", "motivation", "plugin", "training")),
 )
 
 
@@ -61,6 +62,7 @@ def fill(text: str) -> str:
         "scores": scores,
         "cost": cost_table(_result("main_job")),
         "ceilings": ceiling_table(_result("ceiling")).rstrip(),
+        "finetune": finetune_table(_result("finetune")).rstrip(),
         "motivation": motivation_table(_result("motivation")).rstrip(),
         "plugin": plugin_table(_result("plugin")).rstrip(),
         "study": study_table(RESULTS / "study").rstrip(),
