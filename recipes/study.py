@@ -32,8 +32,6 @@ __all__ = ["run"]
 
 log = logging.getLogger(__name__)
 
-# What a network of a preset is measured with.
-_METHODS = {"uniform": ("uniform",)}
 KEYS = (
     "pooled_foreground_miou",
     "foreground_miou",
@@ -62,10 +60,11 @@ def run(
         return file
     minutes = 0.0 if trained else _train(recipe, data, preset, seed, output / name, steps)
     model = load_model(trained or output / name, "cpu")
+    methods = ("uniform",) if preset == "uniform" else METHODS
     rows = [
         {"set": which, "preset": preset, "seed": seed, "minutes": round(minutes, 1), **_short(row)}
         for which, images in recipe.held_out(data).items()
-        for row in average(evaluate(model, images, recipe.budgets, _METHODS.get(preset, METHODS), repeats=3))
+        for row in average(evaluate(model, images, recipe.budgets, methods, repeats=3))
     ]
     file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     return file

@@ -203,7 +203,6 @@ class Cells(QObject):
             self._kinds.add(kind)
             self.changed(self.names, [kind])
         self._apply_visible()
-        self._view_moved()
         self._schedule()
 
     def side_by_side(self, enabled: bool) -> None:
@@ -332,8 +331,8 @@ class Cells(QObject):
             show_lines(self._layers[key], 1 / self._viewer.scene.camera.zoom)
         elif kind == "points" and overlay is not None:
             image = self._layers.get((cell, "image"))
-            most = MOST_POINTS // max(1, len(self.names))
-            show_points(self._layers[key], overlay, self._scene.shape, image and part_shown(image), most)
+            view = None if image is None else part_shown(image)
+            show_points(self._layers[key], overlay, self._scene.shape, view, MOST_POINTS // max(1, len(self.names)))
 
     # ---- arrangement
 
@@ -390,6 +389,8 @@ class Cells(QObject):
                 self._new.discard(key)
                 if layer.visible != shown:
                     layer.visible = shown
+                    if shown and key[1] in _OF_VIEW:
+                        self._rest.start()  # the view may have moved meanwhile
 
     def _best_shape(self) -> tuple[int, int]:
         mine = set(map(id, [*self._layers.values(), *self._besides]))

@@ -365,7 +365,7 @@ class CorrectPage(CorrectForm):
         except ModelError as error:
             self.say(str(error))
             return False
-        panel.offer_models(panel.shelf.names(), name, keep_budget=True)
+        panel.choose_model(name)
         panel.run()
         self.tuning.say(f"{name} knows nothing yet: paint some of each of its {len(classes)} classes, then fine-tune.")
         return True

@@ -230,7 +230,6 @@ def _lines(scene: Scene, content: Content, densest: float) -> dict[str, Any]:
     return {
         "data": data,
         "edge_color": LINE_COLOUR,
-        "edge_width": max(scene.shape) / 2000,
         "vector_style": "line",
         "opacity": 0.7,
         **scene.place.of_image(),

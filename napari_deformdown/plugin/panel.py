@@ -108,8 +108,8 @@ class SamplingPanel(Chooser):
         self.correct.recorrected.connect(self._recorrect)
         self.correct.rescored.connect(self._rescored)
         self.correct.kept.connect(lambda _: self.versions.refresh())
-        self.versions.chose.connect(lambda name: self.offer_models(self.shelf.names(), name, keep_budget=True))
-        self.versions.changed.connect(lambda: self.offer_models(self.shelf.names(), self.model.value, keep_budget=True))
+        self.versions.chose.connect(self.choose_model)
+        self.versions.changed.connect(lambda: self.choose_model(self.model.value))
         keys = {KEYS[kind]: box.toggle for kind, box in self.show_boxes.items()}
         keys |= {KEYS["flip"]: self.flip, KEYS["grid"]: self.grid_box.toggle, KEYS["next"]: self.correct.next_region}
         for key, act in keys.items():
@@ -118,6 +118,10 @@ class SamplingPanel(Chooser):
     def owns(self, layer: Any) -> bool:
         """Whether a layer is one that the panel made."""
         return self._cells is not None and self._cells.owns(layer)
+
+    def choose_model(self, name: str) -> None:
+        """Choose one of the models and versions that there are now; the budget stays."""
+        self.offer_models(self.shelf.names(), name, keep_budget=True)
 
     # ---- reacting to what is chosen
 

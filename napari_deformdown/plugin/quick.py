@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -38,15 +38,13 @@ def set_points(layer: Points, points: NDArray[np.float32], size: float) -> None:
     size : float
         Diameter of all of them.
     """
-    same = np.array_equal(layer.data, points)
-    if same and np.allclose(layer.size, size):
+    if np.array_equal(layer.data, points):
+        if not np.allclose(layer.size, size):
+            layer.size = size
         return
-    blocked = getattr(layer, "_block_refresh", nullcontext)
-    with nullcontext() if same else blocked():
-        layer.current_size = size
-        layer.size = size
-    if not same:
-        layer.data = points
+    with getattr(layer, "_block_refresh", nullcontext)():
+        layer.current_size = layer.size = size
+    layer.data = points
 
 
 @contextmanager
@@ -85,15 +83,8 @@ def order_left_alone(emitter: Any) -> Iterator[None]:
     emitter : EventEmitter
         Any event that makes it put the scene in order, such as `viewer.layers.events.reordered`.
     """
-    owners = [owner for owner in (_owner(callback) for callback in emitter.callbacks) if hasattr(owner, _PAUSED)]
-    before = [getattr(owner, _PAUSED) for owner in owners]
-    try:
-        for owner in owners:
-            setattr(owner, _PAUSED, True)
+    with _replaced([_owner(callback) for callback in emitter.callbacks], _PAUSED, lambda _: True):
         yield
-    finally:
-        for owner, value in zip(owners, before, strict=True):
-            setattr(owner, _PAUSED, value)
 
 
 @contextmanager
@@ -101,23 +92,19 @@ def _cells_looked_up_once() -> Iterator[None]:
     """While layers stay as they are, compute once in which of the grid's cells each one is, not thousands of times."""
     from napari.components.grid import GridCanvas
 
-    position: Any = getattr(GridCanvas, "position", None)
-    known: dict[tuple[int, int], Any] = {}
+    def once(position: Any) -> Any:
+        known: dict[tuple[int, int], Any] = {}
 
-    def look_up(grid: Any, index: int, layers: Any) -> Any:
-        key = id(grid), index
-        if key not in known:
-            known[key] = position(grid, index, layers)
-        return known[key]
+        def look_up(grid: Any, index: int, layers: Any) -> Any:
+            key = id(grid), index
+            if key not in known:
+                known[key] = position(grid, index, layers)
+            return known[key]
 
-    if position is None:
+        return look_up
+
+    with _replaced([GridCanvas], "position", once):
         yield
-        return
-    try:
-        GridCanvas.position = look_up  # type: ignore[method-assign]
-        yield
-    finally:
-        GridCanvas.position = position  # type: ignore[method-assign]
 
 
 def _note(waiting: set[Any], bound: Any, event: Any = None) -> None:
@@ -142,15 +129,19 @@ def _filters(loader: Any) -> Any:
 @contextmanager
 def filters_loaded_once() -> Iterator[None]:
     """Make layers without computing vispy's table of interpolation filters for each of their visuals."""
-    found = []
-    for name in _FILTERED:
-        module = importlib.import_module(name)
-        if hasattr(module, _LOADER):
-            found.append((module, getattr(module, _LOADER)))
+    modules = [importlib.import_module(name) for name in _FILTERED]
+    with _replaced(modules, _LOADER, lambda loader: functools.partial(_filters, loader)):
+        yield
+
+
+@contextmanager
+def _replaced(owners: Iterable[Any], name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    """Have `make(what is there)` in place of an attribute for a while, in those that have it."""
+    found = [(owner, getattr(owner, name)) for owner in owners if hasattr(owner, name)]
     try:
-        for module, loader in found:
-            setattr(module, _LOADER, functools.partial(_filters, loader))
+        for owner, original in found:
+            setattr(owner, name, make(original))
         yield
     finally:
-        for module, loader in found:
-            setattr(module, _LOADER, loader)
+        for owner, original in found:
+            setattr(owner, name, original)

@@ -94,5 +94,5 @@ class Trials:
 
     def _choose(self, name: str) -> None:
         panel = self._page.panel
-        panel.offer_models(panel.shelf.names(), name, keep_budget=True)
+        panel.choose_model(name)
         panel.run()

@@ -222,6 +222,13 @@ def test_grid_lines_are_as_thick_on_the_screen_at_any_zoom(docked, run, qtbot):
     qtbot.wait(200)
     panel.show_boxes["lines"].click()
     qtbot.waitUntil(lambda: all(1.3 < width < 1.7 for width in on_screen()), timeout=5000)
+    # and while another cell is in front
+    panel.flip()
+    viewer.scene.camera.zoom *= 5
+    qtbot.wait(200)
+    assert min(on_screen()) < 1.7 < max(on_screen())
+    panel.flip()
+    qtbot.waitUntil(lambda: all(1.3 < width < 1.7 for width in on_screen()), timeout=5000)
 
 
 def test_the_difference_is_where_the_methods_disagree(docked, run, qtbot):
