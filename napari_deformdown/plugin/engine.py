@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +15,7 @@ from .overlay import Overlay, draw, draw_lines
 if TYPE_CHECKING:
     from ..imaging import Pyramid
     from ..network import DeformedSegmenter, Overview, Placement, Segmentation
+    from ..network.placing import Choice
     from .jobs import Progress
     from .sources import Frame
 
@@ -149,22 +150,21 @@ class Engine:
 
     def placement(self, request: Request, method: str, pyramid: Pyramid, progress: Progress | None = None) -> Placement:
         """Where a method puts its points; budgets with the same uniform fraction share it."""
-        from ..network.placing import bend, choose
+        from ..network.placing import bend
 
         request, method = request.resolved(method)
         model = self.model(request, progress)
-        own = method == "learnt"
-        chosen = choose(
-            model,
-            request.budget,
-            method,
-            uniform_fraction=request.fraction if own else None,
-            seen=lambda: self.overview(request, pyramid, progress),
-        )
-        sampler = (request.sampler or None) if own else None
-        key = (request.frame.key, request.model, request.device, chosen.way, chosen.fraction, sampler)
+        chosen, key = _chosen(request, method, model, lambda: self.overview(request, pyramid, progress))
         found = self._get(self._placements, key)
-        return found or self._put(self._placements, key, bend(pyramid.shape, model, chosen, sampler))
+        return found or self._put(self._placements, key, bend(pyramid.shape, model, chosen, _sampler(request, method)))
+
+    def bend_ahead(self, request: Request, budgets: Iterable[tuple[int, int]], progress: Progress) -> None:
+        """The placements of other budgets too, so that `at_hand` has them."""
+        pyramid = self.pyramid(request.frame, progress)
+        for budget in budgets:
+            for method in request.methods:
+                progress("placing", 0, 1)
+                self.placement(replace(request, budget=budget), method, pyramid, progress)
 
     def overlays(self, request: Request, progress: Progress, *, whole: bool = True) -> Iterator[tuple[str, Overlay]]:
         """Overlays of all methods, as they are found.
@@ -179,18 +179,42 @@ class Engine:
             All points, and lines; otherwise as many points as are seen at once, which are there sooner.
         """
         pyramid = self.pyramid(request.frame, progress)
-        most = MOST_POINTS // len(request.methods)
-        step = 1 if whole else max(1, math.ceil(math.sqrt(math.prod(request.budget) / most)))
         for method in request.methods:
             known = self._get(self._overlays, request.key(method))
             if known is None or (whole and known.lines is None):
                 placement = self.placement(request, method, pyramid, progress)
                 if known is None or known.step > 1:
-                    known = draw(placement, request.budget, pyramid.shape, step, progress)
+                    known = draw(placement, request.budget, pyramid.shape, 1 if whole else _step(request), progress)
                 if whole:
                     known = replace(known, lines=draw_lines(placement, pyramid.shape))
                 self._put(self._overlays, request.key(method), known)
             yield method, known
+
+    def at_hand(self, request: Request) -> tuple[Pyramid, dict[str, Overlay]] | None:
+        """What `overlays` finds without `whole`, if nothing is to be read, predicted or bent for it; or None.
+
+        Takes milliseconds and waits for nobody: it may be called in the window's own thread.
+        """
+        pyramid = self._get(self._pyramids, request.frame.key)
+        found: dict[str, Overlay] = {}
+        for method in request.methods:
+            known = self._get(self._overlays, request.key(method))
+            if known is None:
+                placement = self._known_placement(request, method)
+                if pyramid is None or placement is None:
+                    return None
+                known = draw(placement, request.budget, pyramid.shape, _step(request))
+                self._put(self._overlays, request.key(method), known)
+            found[method] = known
+        return None if pyramid is None else (pyramid, found)
+
+    def _known_placement(self, request: Request, method: str) -> Placement | None:
+        request, method = request.resolved(method)
+        model = self._get(self._models, (request.model, request.device))
+        seen = self._get(self._overviews, (request.frame.key, request.model, request.device))
+        if model is None or seen is None:
+            return None
+        return self._get(self._placements, _chosen(request, method, model, lambda: seen)[1])
 
     def results(self, request: Request, progress: Progress) -> Iterator[tuple[str, Segmentation]]:
         """Segmentations of all methods, as they are found; at once where they are known."""
@@ -247,6 +271,28 @@ class Engine:
             known.add(warm)
             with torch.inference_mode():
                 model(torch.zeros(1, model.config.channels, *request.budget, device=model.device), method)
+
+
+def _step(request: Request) -> int:
+    """Of all points, every so many rows and columns are as many as one sees at once."""
+    most = MOST_POINTS // len(request.methods)
+    return max(1, math.ceil(math.sqrt(math.prod(request.budget) / most)))
+
+
+def _sampler(request: Request, method: str) -> str | None:
+    return (request.sampler or None) if method == "learnt" else None
+
+
+def _chosen(
+    request: Request, method: str, model: DeformedSegmenter, seen: Callable[[], Overview]
+) -> tuple[Choice, tuple[Hashable, ...]]:
+    """What a method comes to, and the key of its placement."""
+    from ..network.placing import choose
+
+    fraction = request.fraction if method == "learnt" else None
+    chosen = choose(model, request.budget, method, uniform_fraction=fraction, seen=seen)
+    own = (chosen.way, chosen.fraction, _sampler(request, method))
+    return chosen, (request.frame.key, request.model, request.device, *own)
 
 
 def _size(result: Segmentation) -> int:

@@ -15,6 +15,8 @@ __all__ = ["Live", "Part", "Wanted", "all_frames"]
 
 # Milliseconds that controls must rest before networks run: points follow at once.
 _REST = 150
+# Shares of the budget that is chosen, along each axis, that the slider may come to next.
+_AHEAD = [2.0 ** (k / 4) for k in range(-16, 17)]
 _CANCELLED = "Cancelled; what was shown before stays."
 
 
@@ -67,12 +69,12 @@ class Live(QObject):
         super().__init__(parent)
         self.engine = engine
         self.wanted: Wanted | None = None
-        self._overlays, self._results = Latest(self), Latest(self)
+        self._overlays, self._results, self._ahead = Latest(self), Latest(self), Latest(self)
         for runner in (self._overlays, self._results):
             runner.produced.connect(self._arrive)
         self._overlays.failed.connect(self.said)
         self._results.progressed.connect(self.progressed)
-        self._results.succeeded.connect(lambda _: self._outcome(""))
+        self._results.succeeded.connect(self._found)
         self._results.failed.connect(self._outcome)
         self._results.cancelled.connect(lambda: self._outcome(_CANCELLED))
         self._results.idle.connect(self._idle)
@@ -81,6 +83,10 @@ class Live(QObject):
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST)
         self._rest.timeout.connect(self._run)
+        self._fill = QTimer(self)
+        self._fill.setSingleShot(True)
+        self._fill.setInterval(_REST)
+        self._fill.timeout.connect(self._complete_overlays)
 
     @property
     def running(self) -> bool:
@@ -91,16 +97,26 @@ class Live(QObject):
         """Overlays and segmentations, now."""
         self.wanted = wanted
         self._rest.stop()
+        self._fill.stop()
+        self._ahead.cancel()
         self._run()
 
     def follow(self, wanted: Wanted, *, segment: bool) -> None:
         """Overlays now, segmentations when nothing else has been wanted for a moment."""
         self.wanted = wanted
+        self._fill.stop()
+        self._ahead.cancel()
+        shown = self._show_at_hand(wanted)
         if segment and self.engine.is_known(wanted.request):
             self.start(wanted)
             return
-        # Where segmentations follow, all points come with them.
-        self._overlays.submit(lambda progress: _overlays(self.engine, wanted, progress, whole=not segment))
+        if not shown:
+            # Where segmentations follow, all points come with them.
+            self._overlays.submit(lambda progress: _overlays(self.engine, wanted, progress, whole=not segment))
+        else:
+            self._overlays.cancel()
+            if not segment:
+                self._fill.start()
         if segment:
             # The one that runs is for something that is no longer wanted.
             self._results.cancel()
@@ -110,6 +126,8 @@ class Live(QObject):
         """Stop; what was shown before stays."""
         waiting = self._rest.isActive() and not self._results.running
         self._rest.stop()
+        self._fill.stop()
+        self._ahead.cancel()
         self._overlays.cancel()
         self._results.cancel()
         if waiting:
@@ -125,6 +143,27 @@ class Live(QObject):
         wanted = self.wanted
         if wanted is not None:
             self._results.submit(lambda progress: _results(self.engine, wanted, progress))
+
+    def _show_at_hand(self, wanted: Wanted) -> bool:
+        """Points without a thread, which would wait for the window and the window for it; whether there were any."""
+        found = self.engine.at_hand(wanted.request)
+        if found is None:
+            return False
+        pyramid, overlays = found
+        self._arrive(Part(wanted, "pyramid", "", pyramid))
+        self._arrive(Part(wanted, "overlays", "", overlays))
+        return True
+
+    def _complete_overlays(self) -> None:
+        wanted = self.wanted
+        if wanted is not None:
+            self._overlays.submit(lambda progress: _whole(self.engine, wanted, progress))
+
+    def _found(self, _: Any = None) -> None:
+        self._outcome("")
+        wanted = self.wanted
+        if wanted is not None:
+            self._ahead.submit(lambda progress: _bend_ahead(self.engine, wanted.request, progress))
 
     def _arrive(self, part: Part) -> None:
         if part.wanted is self.wanted:
@@ -154,6 +193,11 @@ def _overlays(engine: Engine, wanted: Wanted, progress: Progress, *, whole: bool
 
 def _whole(engine: Engine, wanted: Wanted, progress: Progress) -> None:
     progress.produce(Part(wanted, "overlays", "", dict(engine.overlays(wanted.request, progress))))
+
+
+def _bend_ahead(engine: Engine, request: Request, progress: Progress) -> None:
+    rows, columns = request.budget
+    engine.bend_ahead(request, [(max(8, round(rows * k)), max(8, round(columns * k))) for k in _AHEAD], progress)
 
 
 def _results(engine: Engine, wanted: Wanted, progress: Progress) -> None:

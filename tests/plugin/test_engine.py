@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -112,6 +113,43 @@ def test_an_overlay_shows_the_points_first_thinned_then_all(engine, request_of, 
     np.testing.assert_allclose(late.points, exact, atol=0.02)
     assert late.news(early) == {"points", "lines"} and early.news(None) == {"points", "density"}
     assert late.news(late) == set()
+
+
+def test_what_is_at_hand_is_what_a_thread_would_find(engine, request_of, image):
+    request = request_of((96, 144))
+    assert engine.at_hand(request) is None  # nothing is open yet
+    dict(engine.overlays(request_of(), silent, whole=False))
+    pyramid, found = engine.at_hand(request)
+    assert pyramid is image
+    threaded = dict(engine.overlays(request, silent, whole=False))
+    assert list(found) == list(request.methods) and all(found[m] is threaded[m] for m in found)
+    assert max(o.points[..., 0].size for o in found.values()) <= MOST_POINTS / 2
+    assert engine.at_hand(request_of(fraction=0.123)) is None  # that warp is not bent yet
+    assert engine.at_hand(request_of(methods=("learnt", "edge"))) is None
+    all_of_it = dict(engine.overlays(request, silent))
+    assert engine.at_hand(request)[1]["learnt"] is all_of_it["learnt"]
+
+
+def test_what_is_at_hand_waits_for_nobody(engine, request_of):
+    dict(engine.overlays(request_of(), silent, whole=False))
+    found = []
+    with engine._loading:  # as a thread holds it for seconds while it reads
+        thread = threading.Thread(target=lambda: found.append(engine.at_hand(request_of((32, 48)))), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert found and found[0] is not None
+
+
+def test_warps_of_other_budgets_are_bent_ahead(frame, request_of, bent_model):
+    floors = ((100, 1.0, 0.05), (1600, 1.0, 0.35), (25600, 1.0, 1.0))
+    bent_model.config = replace(bent_model.config, floors=floors)
+    engine = Engine(lambda name, device: bent_model)
+    dict(engine.overlays(request_of((32, 48)), silent, whole=False))
+    others = [(8, 12), (16, 24), (64, 96), (160, 240)]
+    assert engine.at_hand(request_of(others[0])) is None
+    engine.bend_ahead(request_of((32, 48)), others, silent)
+    fractions = {b: engine.at_hand(request_of(b))[1]["learnt"].placement.fraction for b in others}
+    assert len(set(fractions.values())) > 2
 
 
 def test_lines_of_uniform_sampling_are_a_straight_grid(engine, request_of, image):

@@ -166,6 +166,21 @@ def test_without_live_only_the_points_follow(docked, run, qtbot):
     assert panel.comparison is before
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_points_are_there_before_the_slider_lets_go_of_the_window(docked, run, qtbot, live):
+    _, panel = docked
+    run(panel)
+    panel.live_box.setChecked(live)
+    qtbot.waitUntil(lambda: not panel.live._ahead.running and not panel.live.running, timeout=60_000)
+    panel.rows.slider.setValue(40)
+    budget = panel.budget
+    overlays = [panel._cells.content(m).overlay for m in panel.methods]
+    assert all(o.budget == budget for o in overlays)  # and no event was processed meanwhile
+    # all points and lines come when the slider rests
+    qtbot.waitUntil(lambda: all(panel._cells.content(m).overlay.lines is not None for m in panel.methods))
+    assert panel._cells.content("learnt").overlay.points.shape[:2] == budget
+
+
 def test_of_many_budgets_in_a_row_the_last_one_is_shown(docked, run, qtbot):
     viewer, panel = docked
     run(panel)
