@@ -21,7 +21,7 @@ __all__ = ["measure", "options", "table"]
 RUNS = {"blue-marble": 50, "synthetic-slide": 0, "slide-40000": 0}
 _SCREEN = "1600x1000x24"
 # Of several images: the median of medians, the worst of what is worst.
-_SPREAD = ("overlay_ms", "segmentation_ms", "toggle_ms", "pan_ms", "pan_256_ms", "zoom_ms")
+_SPREAD = ("overlay_ms", "segmentation_ms", "toggle_ms", "pan_ms", "pan_256_ms", "zoom_ms", "brush_ms")
 _ROOT = Path(__file__).parents[2]
 
 Figures = dict[str, Any]
@@ -90,7 +90,7 @@ def _scene(scene: str, runs: int) -> Figures:
 
 def table(figures: Figures) -> str:
     """Markdown: a line for each image, and what stood still longest."""
-    heads = ("overlay", "segmentation", "toggle", "pan", "pan, 256 rows", "zoom")
+    heads = ("overlay", "segmentation", "toggle", "pan", "pan, 256 rows", "zoom", "brush")
     lines = [
         f"{figures['machine']}",
         "",

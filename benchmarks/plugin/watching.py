@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import QEventLoop, QObject, Qt, QTimer
 
-__all__ = ["Drawn", "Gaps", "pause", "wait_for"]
+__all__ = ["Drawn", "Gaps", "is_idle", "pause", "wait_for"]
 
 # Milliseconds between two ticks.
 _TICK = 5
@@ -109,6 +109,11 @@ def wait_for(condition: Callable[[], bool], seconds: float = _PATIENCE) -> None:
         if time.perf_counter() > end:
             raise TimeoutError(f"Nothing happened within {seconds:g} s.")
         pause(10)
+
+
+def is_idle(panel: Any) -> bool:
+    """Whether a panel shows what it was asked for."""
+    return not panel.live.running and not panel._cells.busy
 
 
 def _run(loop: QEventLoop) -> None:

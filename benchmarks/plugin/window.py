@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .watching import Drawn, Gaps, pause, wait_for
+from .learning import measure_learning
+from .watching import Drawn, Gaps, is_idle, pause, wait_for
 
 __all__ = ["SCENES", "measure_scene"]
 
@@ -73,6 +74,7 @@ def measure_scene(scene: str, runs: int = _RUNS) -> Figures:
     figures["pan_256_ms"] = _spread(_pans(viewer, drawn, gaps, "panning at 256 rows"))
     gaps.begin("zooming")
     figures["zoom_ms"] = _spread(_zooms(viewer, drawn))
+    figures.update(measure_learning(panel, drawn, gaps))
     if runs:
         figures.update(_growth(panel, gaps, runs))
     gaps.begin("")
@@ -112,12 +114,8 @@ def _run(panel: Any) -> None:
 
 def _set_rows(panel: Any, rows: int) -> None:
     panel.rows.value = rows
-    wait_for(lambda: panel.comparison.results["learnt"].budget == panel.budget and _idle(panel))
+    wait_for(lambda: panel.comparison.results["learnt"].budget == panel.budget and is_idle(panel))
     pause(200)
-
-
-def _idle(panel: Any) -> bool:
-    return not panel.live.running and not panel._cells.busy
 
 
 def _overlays(panel: Any, drawn: Drawn, gaps: Gaps) -> Figures:
@@ -143,7 +141,7 @@ def _overlays(panel: Any, drawn: Drawn, gaps: Gaps) -> Figures:
         overlay[rows] = drawn.milliseconds(lambda rows=rows: panel.rows.slider.setValue(rows), placed)
         drawn.milliseconds(lambda: None, found) if not found() else None
         segmentation[rows] = 1000 * (time.perf_counter() - start)
-        wait_for(lambda: _idle(panel))
+        wait_for(lambda: is_idle(panel))
         pause(100)
     return {
         "overlay_ms": _spread(overlay.values()),
@@ -159,7 +157,7 @@ def _toggles(panel: Any, drawn: Drawn, gaps: Gaps) -> list[float]:
         gaps.begin(f"first showing of {kind}")
         if not box.isChecked():
             box.click()
-            wait_for(lambda: _idle(panel))
+            wait_for(lambda: is_idle(panel))
             pause(200)
         gaps.begin("toggling")
         for _ in range(4):

@@ -196,6 +196,15 @@ class Cells(QObject):
         self._stale.update(dict.fromkeys((c, k) for k in KINDS if k in set(kinds) for c in cells))
         self._schedule()
 
+    def catch_up(self) -> None:
+        """Have what is shown up to date before the window's next drawing: another one for it would take as long."""
+        if self._scene is not None and not self._busy and all(key in self._layers for key in self._wanted()):
+            self._busy = True
+            try:
+                self._bring_up_to_date()
+            finally:
+                self._busy = False
+
     def set_visible(self, kind: str, visible: bool) -> None:
         """Show or hide one of `KINDS` in every cell."""
         (self._visible.add if visible else self._visible.discard)(kind)

@@ -13,7 +13,7 @@ from ..imaging.errors import ImageError
 from ..network.config import ModelError
 from .correct_form import CorrectForm
 from .engine import BEFORE, Request
-from .imports import Imports
+from .import_dialogs import ImportDialogs
 from .jobs import Job, Latest, Progress
 from .keeping import Book, Entry, counted, lay_over
 from .own_classes import OwnClassesDialog
@@ -59,7 +59,7 @@ class CorrectPage(CorrectForm):
         self._jobs: set[Job] = set()
         self.painter = Painter(panel.viewer, self)
         self.regions = RegionTour(panel.viewer, self)
-        self.imports, self.trials = Imports(self), Trials(self)
+        self.imports, self.trials = ImportDialogs(self), Trials(self)
         self._scores, self._saves = Latest(self), Latest(self)
         self._view_timer, self._score_timer, self._save_timer = (
             self._timer(ms, act) for ms, act in ((_VIEW, self._redraw), (_NUMBERS, self._rescore), (_DISK, self._save))

@@ -16,7 +16,7 @@ __all__ = ["Live", "Part", "Wanted", "all_frames"]
 # Milliseconds that controls must rest before networks run: points follow at once.
 _REST = 150
 # Shares of the budget that is chosen, along each axis, that the slider may come to next.
-_AHEAD = [2.0 ** (k / 4) for k in range(-16, 17)]
+_AHEAD = [2.0 ** (k / 2) for k in range(-8, 9)]
 _CANCELLED = "Cancelled; what was shown before stays."
 
 
@@ -41,7 +41,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of what was wanted: the pyramid, overlays by method, a segmentation or, at last, the comparison."""
+    """A piece of what was wanted: the pyramid, overlays by method, a segmentation or, at last, the comparison.
+
+    Overlays that are "at hand" come in the turn of the window in which they are wanted.
+    """
 
     wanted: Wanted
     kind: str
@@ -96,38 +99,38 @@ class Live(QObject):
     def start(self, wanted: Wanted) -> None:
         """Overlays and segmentations, now."""
         self.wanted = wanted
-        self._rest.stop()
-        self._fill.stop()
-        self._ahead.cancel()
+        self._forget()
         self._run()
 
     def follow(self, wanted: Wanted, *, segment: bool) -> None:
         """Overlays now, segmentations when nothing else has been wanted for a moment."""
         self.wanted = wanted
-        self._fill.stop()
-        self._ahead.cancel()
-        shown = self._show_at_hand(wanted)
+        self._forget()
+        at_hand = self.engine.at_hand(wanted.request)
         if segment and self.engine.is_known(wanted.request):
             self.start(wanted)
-            return
-        if not shown:
-            # Where segmentations follow, all points come with them.
-            self._overlays.submit(lambda progress: _overlays(self.engine, wanted, progress, whole=not segment))
         else:
-            self._overlays.cancel()
-            if not segment:
-                self._fill.start()
-        if segment:
-            # The one that runs is for something that is no longer wanted.
-            self._results.cancel()
-            self._rest.start()
+            if segment:
+                # The one that runs is for something that is no longer wanted.
+                self._results.cancel()
+                self._rest.start()
+            if at_hand is None:
+                # Where segmentations follow, all points come with them.
+                self._overlays.submit(lambda progress: _overlays(self.engine, wanted, progress, whole=not segment))
+            else:
+                self._overlays.cancel()
+                if not segment:
+                    self._fill.start()
+        if at_hand is not None:
+            # Without a thread, which would wait for the window and the window for it.
+            pyramid, overlays = at_hand
+            self._arrive(Part(wanted, "pyramid", "", pyramid))
+            self._arrive(Part(wanted, "at hand", "", overlays))
 
     def cancel(self) -> None:
         """Stop; what was shown before stays."""
         waiting = self._rest.isActive() and not self._results.running
-        self._rest.stop()
-        self._fill.stop()
-        self._ahead.cancel()
+        self._forget()
         self._overlays.cancel()
         self._results.cancel()
         if waiting:
@@ -139,20 +142,16 @@ class Live(QObject):
         self.wanted = None
         self.cancel()
 
+    def _forget(self) -> None:
+        """What was to follow on what was wanted before."""
+        self._rest.stop()
+        self._fill.stop()
+        self._ahead.cancel()
+
     def _run(self) -> None:
         wanted = self.wanted
         if wanted is not None:
             self._results.submit(lambda progress: _results(self.engine, wanted, progress))
-
-    def _show_at_hand(self, wanted: Wanted) -> bool:
-        """Points without a thread, which would wait for the window and the window for it; whether there were any."""
-        found = self.engine.at_hand(wanted.request)
-        if found is None:
-            return False
-        pyramid, overlays = found
-        self._arrive(Part(wanted, "pyramid", "", pyramid))
-        self._arrive(Part(wanted, "overlays", "", overlays))
-        return True
 
     def _complete_overlays(self) -> None:
         wanted = self.wanted

@@ -241,8 +241,10 @@ class SamplingPanel(Chooser):
         if part.kind == "pyramid":
             self._show_scene(part.value)
             self.correct.show_frame(part.wanted.request)
-        elif part.kind == "overlays":
+        elif part.kind in ("overlays", "at hand"):
             self._show_overlays(cells, part.value)
+            if part.kind == "at hand":
+                cells.catch_up()
         elif part.kind == "result":
             self.estimator.observe(part.value)
             cells.content(part.method).result = part.value

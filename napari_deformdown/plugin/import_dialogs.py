@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ..corrections import Corrections
     from .correcting import CorrectPage
 
-__all__ = ["Imports"]
+__all__ = ["ImportDialogs"]
 
 _FILTER = "Corrections (*.geojson *.json *.tif *.tiff *.png);;All files (*)"
 
 
-class Imports:
+class ImportDialogs:
     """Lays corrections from elsewhere over those of the image that a page shows.
 
     Parameters
