@@ -73,7 +73,7 @@ _FOLDERS = ("data", "../shared/data")
 def options(arguments: Sequence[str]) -> dict[str, Any]:
     """Keywords of `measure` from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks finetune", description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder of labelled images; default: $DEFORMDOWN_DATA or data")
+    parser.add_argument("--data", type=Path, help="folder of labelled images; default: $DEFORMDOWN_IMAGES or data")
     parser.add_argument("--quick", action="store_true", help="one image of each set")
     return vars(parser.parse_args(arguments))
 
@@ -133,7 +133,7 @@ def table(figures: Row) -> str:
 
 
 def _folder(data: Path | None) -> Path:
-    wanted = [data] if data is not None else [Path(p) for p in (os.environ.get("DEFORMDOWN_DATA"), *_FOLDERS) if p]
+    wanted = [data] if data is not None else [Path(p) for p in (os.environ.get("DEFORMDOWN_IMAGES"), *_FOLDERS) if p]
     for folder in wanted:
         if all((folder / each.model / "labels").is_dir() for each in SETS):
             return folder

@@ -245,16 +245,15 @@ class Cells(QObject):
         self._busy = True
         try:
             missing = [key for key in self._wanted() if key not in self._layers]
-            hidden = {key[1] for key in self._new if key in self._layers and self._shows(key)}
+            hidden = [key for key in self._new if key in self._layers and self._shows(key)]
             if missing:
                 self._make(missing[0])
                 if len(missing) == 1:
                     self._arrange(reveal=False)
                 more = True
             elif hidden:
-                # Drawing a layer for the first time takes its time: one kind after the other.
-                kind = next(k for k in KINDS if k in hidden)
-                self._apply_visible([kind])
+                # Drawing a layer for the first time takes its time: one after the other.
+                self._apply_visible([min(hidden, key=lambda key: (KINDS.index(key[1]), self.names.index(key[0])))])
                 more = True
             else:
                 more = self._bring_up_to_date()
@@ -387,19 +386,19 @@ class Cells(QObject):
             if kind == "image" and not layer.name_overlay.visible:
                 layer.name_overlay.visible = True  # the cell's title
 
-    def _apply_visible(self, kinds: Iterable[str] = KINDS) -> None:
+    def _apply_visible(self, keys: Iterable[Key] | None = None) -> None:
         with in_order_once([layer.events.visible for layer in self._layers.values()]):
-            self._show_wanted(kinds)
+            self._show_wanted(keys)
 
-    def _show_wanted(self, kinds: Iterable[str] = KINDS) -> None:
-        for key, layer in self._layers.items():
-            shown = self._shows(key)
-            if key[1] in kinds:
-                self._new.discard(key)
-                if layer.visible != shown:
-                    layer.visible = shown
-                    if shown and key[1] in _OF_VIEW:
-                        self._rest.start()  # the view may have moved meanwhile
+    def _show_wanted(self, keys: Iterable[Key] | None = None) -> None:
+        """Have these layers, or all, visible or not, as they should be."""
+        for key in list(self._layers if keys is None else keys):
+            layer, shown = self._layers[key], self._shows(key)
+            self._new.discard(key)
+            if layer.visible != shown:
+                layer.visible = shown
+                if shown and key[1] in _OF_VIEW:
+                    self._rest.start()  # the view may have moved meanwhile
 
     def _best_shape(self) -> tuple[int, int]:
         mine = set(map(id, [*self._layers.values(), *self._besides]))
