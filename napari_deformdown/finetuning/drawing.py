@@ -11,10 +11,12 @@ from torch import Tensor
 
 from ..corrections import Stroke
 
-__all__ = ["draw_corrected", "freedom"]
+__all__ = ["alike", "draw_corrected", "freedom"]
 
 # Points of strokes that distances are measured from.
 _ANCHORS = 128
+# A class that is found at less than this part of the points counts less than the others.
+_RAREST = 0.01
 
 
 def draw_corrected(strokes: Sequence[Stroke], count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -53,3 +55,14 @@ def freedom(points: Tensor, strokes: Sequence[Stroke], shape: tuple[int, int], r
     anchors = np.concatenate([s.points[:: max(1, len(s.points) // _ANCHORS)] for s in strokes]) * size
     distance, _ = cKDTree(anchors).query(points.numpy() * size)
     return torch.from_numpy(np.exp(-0.5 * (distance / reach) ** 2)).float()
+
+
+def alike(probabilities: Tensor) -> Tensor:
+    """Weights (Q,) of points with probabilities (K, Q), mean one, under which all classes that are found count alike.
+
+    Without them, one correction of a frequent class talks a rare one down wherever it is: few points speak for it.
+    """
+    found = probabilities.argmax(0)
+    counts = torch.bincount(found, minlength=len(probabilities)).clamp(min=max(1.0, _RAREST * len(found)))
+    weights = 1 / counts[found]
+    return weights / weights.mean()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..corrections import Stroke
 from ..network import DeformedSegmenter, ModelError
 from ..training.step import random_colours
-from .drawing import draw_corrected, freedom
+from .drawing import alike, draw_corrected, freedom
 from .fresh import is_fresh
 from .looking import Mirror, look_at
 from .losses import hold_loss, robust_loss
@@ -166,8 +166,9 @@ def _held(
         looked = look_at(base, image, method, mirror)
         evenly, own = torch.rand(2, _TABLE, 2, generator=generator, dtype=torch.float64)
         points = torch.cat([evenly, mirror.points(looked.warp.to_image(own[None])[0].double())])
-        weights = 1 - freedom(points, image.strokes, image.shape, options.reach * side)
-        found[method] = _Held(points, looked.at(points).cpu(), weights)
+        known = looked.at(points).cpu()
+        free = freedom(points, image.strokes, image.shape, options.reach * side)
+        found[method] = _Held(points, known, alike(known) * (1 - free))
     return found
 
 

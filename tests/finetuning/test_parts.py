@@ -9,7 +9,7 @@ import torch
 from napari_deformdown.corrections import Corrections, Stroke, strokes
 from napari_deformdown.finetuning import CorrectedImage, HeldBackScored
 from napari_deformdown.finetuning.doubting import agreement_fell
-from napari_deformdown.finetuning.drawing import draw_corrected, freedom
+from napari_deformdown.finetuning.drawing import alike, draw_corrected, freedom
 from napari_deformdown.finetuning.looking import Mirror, look_at
 from napari_deformdown.finetuning.losses import hold_loss, robust_loss
 from napari_deformdown.finetuning.prepared import prepare
@@ -55,6 +55,18 @@ def test_freedom_falls_with_the_distance_in_pixels() -> None:
     np.testing.assert_allclose(found[:3], [1, np.exp(-0.5), np.exp(-0.5)], atol=1e-5)
     assert found[3] < 1e-4
     assert not freedom(points, [], (100, 200), 10.0).any()
+
+
+def test_all_classes_that_are_found_count_alike() -> None:
+    found = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
+    probabilities = torch.nn.functional.one_hot(found, 4).T * 0.7 + 0.075
+    weights = alike(probabilities)
+    np.testing.assert_allclose([float(weights[found == k].sum()) for k in range(3)], [1000 / 3] * 3, rtol=1e-4)
+    # one that hardly exists does not outweigh everything
+    found[-9:] = 0
+    weights = alike(torch.nn.functional.one_hot(found, 4).T * 1.0)
+    assert float(weights[-10]) == pytest.approx(float(weights[900]) * 9, rel=1e-3)
+    np.testing.assert_allclose(alike(torch.ones(3, 50) / 3), 1)
 
 
 @pytest.fixture

@@ -23,10 +23,12 @@ from napari_deformdown.finetuning import (
     with_classes,
 )
 from napari_deformdown.finetuning import session as session_module
-from napari_deformdown.imaging import ImageError, Pyramid
-from napari_deformdown.network import LabelClass, ModelError, segment
+from napari_deformdown.imaging import ImageError, Level, Pyramid
+from napari_deformdown.network import LabelClass, ModelError, load_model, segment
+from napari_deformdown.samples.synthetic_slide import SyntheticSlide
 
 SHAPE = (240, 360)
+GLAND = 2  # of the model synthetic-slide
 # A network of two convolutions learns little from small steps.
 FAST = FinetuneOptions(
     steps=12, seconds=0.0, learning_rate=0.05, density_learning_rate=1e-3, hold=0.0, mix=1.0, colour=0.0, held_back=0.0,
@@ -114,6 +116,24 @@ def test_unlabelled_pixels_are_held(bent_model, image) -> None:
         found = segment(image, model, (16, 24), "uniform").probabilities
         apart[hold] = float((found - base)[:, :, 14:].abs().mean())
     assert apart[50.0] < 0.3 * apart[0.0]
+
+
+def test_one_correction_does_not_talk_a_rare_class_down_elsewhere() -> None:
+    """A stroke of background on a gland: the other glands, and those of another slide, stay glands."""
+    model = load_model("synthetic-slide", "cpu")
+    slide, other = (SyntheticSlide(1024, seed=seed) for seed in (2001, 2002))
+    pyramids = [Pyramid.from_levels([Level(v, "YXS") for v in s.levels]) for s in (slide, other)]
+    labels = [segment(p, model, (64, 128), "learnt").labels() for p in pyramids]
+    assert 0 < (labels[0] == GLAND).mean() < 0.05
+    ys, xs = np.nonzero(labels[0] == GLAND)
+    y, x = int(ys[len(ys) // 2]), int(xs[len(ys) // 2])
+    corrections = Corrections(pyramids[0].shape)
+    corrections.paint(np.full((16, 16), 1, np.uint8), (y - 8, x - 8))
+    options = FinetuneOptions(seconds=0.0, methods=("learnt",))
+    tuned = run(model, pyramids[0], corrections, options, (64, 128))[-1].model
+    for pyramid, before in zip(pyramids, labels, strict=True):
+        after = segment(pyramid, tuned, (64, 128), "learnt").labels()
+        assert (after == GLAND).sum() > 0.93 * (before == GLAND).sum()
 
 
 def test_a_part_of_the_way_is_the_mean_of_both(bent_model, image) -> None:
