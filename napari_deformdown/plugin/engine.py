@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..network.config import ModelError
 from .detail import MOST_POINTS
 from .kept import Kept
 from .overlay import Overlay, draw, draw_lines
@@ -214,7 +215,11 @@ class Engine:
         seen = self._get(self._overviews, (request.frame.key, request.model, request.device))
         if model is None or seen is None:
             return None
-        return self._get(self._placements, _chosen(request, method, model, lambda: seen)[1])
+        try:
+            key = _chosen(request, method, model, lambda: seen)[1]
+        except ModelError:  # the thread that is asked next says it
+            return None
+        return self._get(self._placements, key)
 
     def results(self, request: Request, progress: Progress) -> Iterator[tuple[str, Segmentation]]:
         """Segmentations of all methods, as they are found; at once where they are known."""

@@ -126,6 +126,7 @@ def test_what_is_at_hand_is_what_a_thread_would_find(engine, request_of, image):
     assert max(o.points[..., 0].size for o in found.values()) <= MOST_POINTS / 2
     assert engine.at_hand(request_of(fraction=0.123)) is None  # that warp is not bent yet
     assert engine.at_hand(request_of(methods=("learnt", "edge"))) is None
+    assert engine.at_hand(request_of((4, 6))) is None  # too few: the thread that is asked next says so
     all_of_it = dict(engine.overlays(request, silent))
     assert engine.at_hand(request)[1]["learnt"] is all_of_it["learnt"]
 
