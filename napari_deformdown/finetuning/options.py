@@ -31,8 +31,9 @@ class FinetuneOptions:
     encoder_learning_rate : float
         Peak for the segmenter's encoder as a part of the segmenter's.
     hold : float
-        Weight of the loss that holds unlabelled pixels near the base model's own probabilities. A model with fresh
-        heads has none to hold to.
+        Weight of the loss that holds unlabelled pixels near the base model's own probabilities. It grows by a factor
+        1 + 2 / n as corrections get fewer, for n strokes: few say little about other images. A model with fresh heads
+        has none to hold to.
     reach : float
         How far around a stroke pixels are free to follow it, in sampling points (standard deviation).
     mix : float
@@ -53,15 +54,15 @@ class FinetuneOptions:
         Source of all chance.
     """
 
-    steps: int = 24
+    steps: int = 36
     seconds: float = 45.0
     methods: tuple[str, ...] = _METHODS
     learning_rate: float = 2e-4
     density_learning_rate: float = 1e-4
     encoder_learning_rate: float = 0.3
-    hold: float = 30.0
+    hold: float = 18.0
     reach: float = 2.0
-    mix: float = 0.9
+    mix: float = 0.85
     held_back: float = 0.2
     points: int = 2048
     mirror: bool = True

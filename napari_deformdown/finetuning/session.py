@@ -28,6 +28,8 @@ _TABLE = 1 << 12
 _VIEWS = 8
 _LARGEST_NORM = 1.0
 _WARM_UP = 0.1
+# One stroke is held to the base this much more tightly, and n of them by the n-th part of that.
+_FEW = 2.0
 # Fresh heads have everything to learn.
 _FRESH_RATE = 8.0
 
@@ -63,7 +65,8 @@ class Session:
         self._optimiser = torch.optim.AdamW(groups, weight_decay=0.0)
         self._generator = torch.Generator().manual_seed(options.seed)
         self._order: list[int] = []
-        self._holds = options.hold > 0 and not self.fresh
+        strokes = sum(len(image.strokes) for image in images)
+        self._hold = 0.0 if self.fresh else options.hold * (1 + _FEW / strokes)
         self._views: dict[tuple[int, int], tuple[Mirror, dict[str, _Held]]] = {}
         _train(self.tuned, self.fresh)
 
@@ -105,7 +108,7 @@ class Session:
                     near, weights = (a.to(self.base.device) for a in (kept.probabilities[:, at], kept.weights[at]))
                     hold = hold_loss(looked.at(kept.points[at]), near, weights)
                     holds.append(float(hold.detach()))
-                    loss = loss + options.hold * hold
+                    loss = loss + self._hold * hold
                 loss.backward()
         norm = nn.utils.clip_grad_norm_(self.tuned.parameters(), _LARGEST_NORM)
         if not torch.isfinite(norm):
@@ -136,7 +139,7 @@ class Session:
             image, generator = self.images[index], torch.Generator().manual_seed(hash((self.options.seed, *key)))
             # the first one is the image as it is in use
             mirror = _random_mirror(self.base, self.options, generator) if number else Mirror()
-            held = _held(self.base, image, mirror, self.options, generator) if self._holds else {}
+            held = _held(self.base, image, mirror, self.options, generator) if self._hold else {}
             self._views[key] = mirror, held
         return self._views[key]
 
@@ -146,7 +149,7 @@ class Session:
             able = [k for k, image in enumerate(self.images) if self._seen(image)]
             order = torch.randperm(len(able), generator=self._generator).tolist()
             self._order = [able[k] for k in order]
-        rest = [k for k, image in enumerate(self.images) if not image.strokes] if self._holds else []
+        rest = [k for k, image in enumerate(self.images) if not image.strokes] if self._hold else []
         chosen = [rest[int(torch.randint(len(rest), (), generator=self._generator))]] if rest else []
         return [self._order.pop(), *chosen]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Setup", "Tuning", "held_back_sentence", "trial_sentence"]
 
 # Seconds and steps of the core's defaults: more time is more steps.
-_SECONDS, _STEPS = 45, 24
+_SECONDS, _STEPS = 45, 36
 _SHORT, _LONG = 5, 3600
 
 
