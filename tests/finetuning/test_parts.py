@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from napari_deformdown.corrections import Corrections, Stroke, strokes
-from napari_deformdown.finetuning import CorrectedImage, HeldBackScored
+from napari_deformdown.finetuning import CorrectedImage, FinetuneOptions, HeldBackScored
 from napari_deformdown.finetuning.doubting import agreement_fell
 from napari_deformdown.finetuning.drawing import alike, draw_corrected, freedom
 from napari_deformdown.finetuning.looking import Mirror, look_at
 from napari_deformdown.finetuning.losses import hold_loss, robust_loss
 from napari_deformdown.finetuning.prepared import prepare
+from napari_deformdown.finetuning.session import Session
 from napari_deformdown.imaging import Pyramid
 from napari_deformdown.network import segment
 
@@ -78,6 +81,15 @@ def prepared(bent_model, rng):
         CorrectedImage(image, corrections), strokes(corrections), bent_model, (16, 24), ("uniform", "learnt")
     )
     return image, ready
+
+
+def test_few_strokes_are_held_more_tightly(bent_model, prepared) -> None:
+    _, ready = prepared
+    (one,) = ready.strokes
+    weights = [
+        Session(bent_model, [replace(ready, strokes=[one] * n)], FinetuneOptions(hold=10.0))._hold for n in (1, 2, 20)
+    ]
+    assert weights == pytest.approx([30.0, 20.0, 11.0])
 
 
 @pytest.mark.parametrize("method", ["uniform", "learnt"])
