@@ -74,7 +74,7 @@ class Cells(QObject):
         self._visible: set[str] = {"image"}
         self._besides: list[Layer] = []
         self._grid, self._front, self._busy, self._ordering = True, "", False, False
-        self._fit = False
+        self._fit, self._reveal = False, False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._step)
@@ -345,16 +345,19 @@ class Cells(QObject):
     # ---- arrangement
 
     def _arrange(self, *, reveal: bool = True) -> None:
-        """Order the layers, set napari's grid, show what is to be seen."""
+        """Order the layers, set napari's grid, show what is to be seen; without `reveal`, what is new stays hidden."""
         wanted = self._wanted()
+        # What cannot be shown while layers are missing is shown when they are there.
+        self._reveal |= reveal
         if not wanted or any(key not in self._layers for key in wanted):
             return
         grid = self._viewer.canvas.grid.events
         emitters = [self._viewer.layers.events.reordered, grid.stride, grid.shape, grid.enabled, grid.spacing]
         with in_order_once([*emitters, *(layer.events.visible for layer in self._layers.values())]):
             self._put_in_place(wanted)
-            if reveal:
-                self._show_wanted()
+            if self._reveal:
+                self._reveal = False
+                self._show_wanted(None if reveal else [key for key in self._layers if key not in self._new])
         if self._fit:
             self._fit = False
             self._viewer.fit_to_view()

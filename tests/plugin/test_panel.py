@@ -276,6 +276,18 @@ def test_cells_come_and_go_with_their_boxes(docked, run, qtbot):
     assert int(np.prod(viewer.canvas.grid.shape)) in (3, 4)
 
 
+def test_a_cell_comes_back_while_layers_are_being_made(docked, run, qtbot):
+    _, panel = docked
+    run(panel)
+    panel.cell_boxes["uniform"].setChecked(False)
+    qtbot.waitUntil(lambda: not panel.live.running and not panel._cells.busy, timeout=60_000)
+    panel.show_boxes["lines"].click()
+    panel.cell_boxes["uniform"].setChecked(True)
+    qtbot.waitUntil(lambda: not panel.live.running and not panel._cells.busy, timeout=60_000)
+    for kind in ("image", "points", "density", "segmentation", "lines"):
+        assert panel._cells.layer("uniform", kind).visible, kind
+
+
 def test_a_cell_goes_while_a_layer_of_the_users_is_hidden(docked, run, qtbot):
     """Its layers were removed, and the next drawing died of a segmentation fault."""
     viewer, panel = docked
