@@ -42,7 +42,7 @@ RECIPE = Recipe(
         sharpness=SHARPNESS,
         description="Ocean, land, lakes and Antarctica on NASA's Blue Marble.",
     ),
-    options=TrainingOptions(steps=1200, uniform_share=0.4, whole=0.1),
+    options=TrainingOptions(steps=1200, uniform_share=0.4),
     budgets=((64, 128), (128, 256)),
     scenes=lambda data: scenes(),
     validation=lambda data: _globe(VALIDATION),
