@@ -51,7 +51,7 @@ def _paint(panel: Any, drawn: Drawn) -> dict[str, float]:
     rows, columns = layer.data.shape
     found = []
     for k in range(_STROKES):
-        label, start = 1 + k % 2, np.array([rows * (0.3 + 0.4 * (k % 2)), columns * (k + 1) / (_STROKES + 1)])
+        label, start = 1 + k % 2, np.array([rows * (0.2 + 0.3 * (k % 2)), columns * (k + 1) / 10])
         for move in range(1, _MOVES + 1):  # a stroke begins with the first move
             at = tuple(start + move * max(2, layer.brush_size / 3))
             found.append(drawn.milliseconds(lambda at=at, label=label: layer.paint(at, label)))
