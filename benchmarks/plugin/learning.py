@@ -19,13 +19,17 @@ _PATIENCE = 180.0
 def measure_learning(panel: Any, drawn: Drawn, gaps: Gaps) -> dict[str, Any]:
     """Milliseconds from brush to screen, seconds of a fine-tuning; stalls of both go to `gaps`."""
     page = panel.correct
+
+    def settled() -> bool:
+        return is_idle(panel) and not page.busy
+
     gaps.begin("taking the brush")
     page.take("paint")
-    wait_for(lambda: is_idle(panel) and not page.busy)
+    wait_for(settled)
     pause(500)
     gaps.begin("painting")
     brush = _paint(panel, drawn)
-    wait_for(lambda: is_idle(panel) and not page.busy)
+    wait_for(settled)
     gaps.begin("fine-tuning")
     start = time.perf_counter()
     page.tuning.seconds.setValue(_SECONDS)
@@ -41,7 +45,7 @@ def measure_learning(panel: Any, drawn: Drawn, gaps: Gaps) -> dict[str, Any]:
     page.take("pan_zoom")
     page.clear()
     panel.show_boxes["corrections"].setChecked(False)
-    wait_for(lambda: is_idle(panel) and not page.busy)
+    wait_for(settled)
     return {"brush_ms": brush, "tune_s": round(seconds, 1)}
 
 
@@ -52,8 +56,8 @@ def _paint(panel: Any, drawn: Drawn) -> dict[str, float]:
     found = []
     for k in range(_STROKES):
         label, start = 1 + k % 2, np.array([rows * (0.2 + 0.3 * (k % 2)), columns * (k + 1) / 10])
-        for move in range(1, _MOVES + 1):  # a stroke begins with the first move
-            at = tuple(start + move * max(2, layer.brush_size / 3))
+        for move in range(_MOVES):
+            at = tuple(start + move * layer.brush_size / 3)
             found.append(drawn.milliseconds(lambda at=at, label=label: layer.paint(at, label)))
         pause(300)
     return {"median": round(float(np.median(found)), 1), "worst": round(max(found), 1)}

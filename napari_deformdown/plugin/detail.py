@@ -7,10 +7,15 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_POINTS", "points_in_view"]
+__all__ = ["MOST_POINTS", "points_in_view", "thinning"]
 
 # More points than this in all cells together make software rendering slow.
 MOST_POINTS = 8192
+
+
+def thinning(count: int, most: int) -> int:
+    """Of so many points, every how many rows and columns are at most about `most`; at least 1."""
+    return max(1, math.ceil(math.sqrt(count / most)))
 
 
 def points_in_view(
@@ -39,6 +44,6 @@ def points_in_view(
         low, high = view
         margin = 0.02 * (high - low)
         inside = ((points >= low - margin) & (points <= high + margin)).all(-1)
-    step = max(1, math.ceil(math.sqrt(inside.sum() / most)))
+    step = thinning(int(inside.sum()), most)
     chosen = points[::step, ::step][inside[::step, ::step]]
     return (chosen if len(chosen) else points[:1, 0]), step

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..network.config import ModelError
-from .detail import MOST_POINTS
+from .detail import MOST_POINTS, thinning
 from .kept import Kept
 from .overlay import Overlay, draw, draw_lines
 
@@ -280,8 +280,7 @@ class Engine:
 
 def _step(request: Request) -> int:
     """Of all points, every so many rows and columns are as many as one sees at once."""
-    most = MOST_POINTS // len(request.methods)
-    return max(1, math.ceil(math.sqrt(math.prod(request.budget) / most)))
+    return thinning(math.prod(request.budget), MOST_POINTS // len(request.methods))
 
 
 def _sampler(request: Request, method: str) -> str | None:

@@ -41,10 +41,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of what was wanted: the pyramid, overlays by method, a segmentation or, at last, the comparison.
-
-    Overlays that are "at hand" come in the turn of the window in which they are wanted.
-    """
+    """A piece of what was wanted: the pyramid, overlays by method, a segmentation or, at last, the comparison."""
 
     wanted: Wanted
     kind: str
@@ -125,7 +122,7 @@ class Live(QObject):
             # Without a thread, which would wait for the window and the window for it.
             pyramid, overlays = at_hand
             self._arrive(Part(wanted, "pyramid", "", pyramid))
-            self._arrive(Part(wanted, "at hand", "", overlays))
+            self._arrive(Part(wanted, "overlays", "", overlays))
 
     def cancel(self) -> None:
         """Stop; what was shown before stays."""

@@ -241,10 +241,9 @@ class SamplingPanel(Chooser):
         if part.kind == "pyramid":
             self._show_scene(part.value)
             self.correct.show_frame(part.wanted.request)
-        elif part.kind in ("overlays", "at hand"):
+        elif part.kind == "overlays":
             self._show_overlays(cells, part.value)
-            if part.kind == "at hand":
-                cells.catch_up()
+            cells.catch_up()
         elif part.kind == "result":
             self.estimator.observe(part.value)
             cells.content(part.method).result = part.value

@@ -11,6 +11,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QInputDialog, QLineEdit, QScrollArea, QSpinBox, QVBoxLayout, QWidget
 
+from ..finetuning.options import FinetuneOptions
 from ..imaging.errors import ImageError
 from .engine import BEFORE, Engine, Request
 from .form import button, row, text
@@ -20,13 +21,11 @@ from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
-    from ..finetuning import FinetuneFinished, FinetuneOptions, HeldBackScored
+    from ..finetuning import FinetuneFinished, HeldBackScored
     from .keeping import Entry
 
 __all__ = ["Setup", "Tuning", "held_back_sentence", "trial_sentence"]
 
-# Seconds and steps of the core's defaults: more time is more steps.
-_SECONDS, _STEPS = 45, 36
 _SHORT, _LONG = 5, 3600
 
 
@@ -80,7 +79,7 @@ class Tuning(QWidget):
         self._doubts: list[str] = []
         self.seconds = QSpinBox()
         self.seconds.setRange(_SHORT, _LONG)
-        self.seconds.setValue(_SECONDS)
+        self.seconds.setValue(round(FinetuneOptions.seconds))
         self.seconds.setSuffix(" s")
         self.seconds.setToolTip("Time for the steps, at most; the more corrections, the longer it may be worth while")
         self.run_button = button(
@@ -149,13 +148,13 @@ class Tuning(QWidget):
         self.status.setText(sentence)
 
     def _options(self, methods: Sequence[str]) -> FinetuneOptions:
-        from ..finetuning import FinetuneOptions
-
         if self.options is not None:
             return self.options
         able = tuple(m for m in ("uniform", "learnt") if m in methods) or ("learnt",)
         limit = self.seconds.value()
-        return FinetuneOptions(seconds=float(limit), steps=max(4, round(_STEPS * limit / _SECONDS)), methods=able)
+        # more time is more steps
+        steps = round(FinetuneOptions.steps * limit / FinetuneOptions.seconds)
+        return FinetuneOptions(seconds=float(limit), steps=max(4, steps), methods=able)
 
     def _ask(self) -> None:
         if self.outcome is None:
