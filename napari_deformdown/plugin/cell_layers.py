@@ -15,7 +15,7 @@ from .quick import set_points
 if TYPE_CHECKING:
     from .overlay import Overlay
 
-__all__ = ["new_layer", "part_shown", "show_lines", "show_points", "style_of", "update_layer"]
+__all__ = ["layer_name", "new_layer", "part_shown", "show_lines", "show_points", "style_of", "update_layer"]
 
 _MAKERS = {"segmentation": Labels, "difference": Labels, "corrections": Labels, "lines": Vectors, "points": Points}
 # Of a grid's lines, in pixels of the screen: thinner ones are drawn in dashes.
@@ -28,14 +28,18 @@ _KEPT = ("confidence", "sampled")
 def new_layer(cell: str, kind: str, scene: Scene, content: Content, densest: float) -> Layer:
     """A hidden layer of one of `KINDS`, in no viewer yet."""
     options = layer_options(kind, scene, content, densest)
-    # the image gives its cell the title
-    name = cell if kind == "image" else f"{cell}: {TITLES.get(kind, kind)}"
+    name = layer_name(cell, kind)
     layer: Layer = _MAKERS.get(kind, Image)(options.pop("data"), name=name, visible=False, **options)
     if kind in ("segmentation", "difference"):
         layer.editable = False
     if kind == "corrections":
         _outline(layer, scene)
     return layer
+
+
+def layer_name(cell: str, kind: str) -> str:
+    """What a layer is called; the image gives its cell the title."""
+    return cell if kind == "image" else f"{cell}: {TITLES.get(kind, kind)}"
 
 
 def update_layer(layer: Layer, kind: str, scene: Scene, content: Content, densest: float, *, restyled: bool) -> None:

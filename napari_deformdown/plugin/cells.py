@@ -19,7 +19,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from .arranging import best_shape, remove_layers
-from .cell_layers import new_layer, part_shown, show_lines, show_points, style_of, update_layer
+from .cell_layers import layer_name, new_layer, part_shown, show_lines, show_points, style_of, update_layer
 from .detail import MOST_POINTS
 from .layer_data import KINDS, Content, Scene, differing
 from .quick import filters_loaded_once, in_order_once, order_left_alone
@@ -31,6 +31,8 @@ __all__ = ["Cells"]
 
 # Layers that wait for the network.
 FOUND = ("sampled", "segmentation", "confidence", "difference")
+# The same in every cell, and up to date in those that come back.
+_OF_SCENE = ("image", "corrections")
 # Layers that look different in another view, and milliseconds that it must rest before they do.
 _OF_VIEW = ("points", "lines")
 _REST = 80
@@ -131,7 +133,7 @@ class Cells(QObject):
         if image != self._kind_of_image:
             self._remove()
             self._kind_of_image = image
-        self.changed(self.names, KINDS if before is None else differing(before, self._scene))
+        self.changed(self._slots, KINDS if before is None else differing(before, self._scene))
 
     @property
     def scene(self) -> Scene | None:
@@ -143,11 +145,11 @@ class Cells(QObject):
         self._sheet = sheet
         if self._scene is not None and self._scene.sheet is not sheet:
             self._scene = replace(self._scene, sheet=sheet)
-            self.changed(self.names, ["corrections"])
+            self.changed(self._slots, ["corrections"])
 
     def redraw(self, kinds: Iterable[str]) -> None:
         """What is behind layers of these kinds has changed: look at it anew where it is shown."""
-        self._redraw.update(dict.fromkeys((c, k) for k in kinds for c in self.names))
+        self._redraw.update(dict.fromkeys((c, k) for k in kinds for c in self._slots))
         self._schedule()
 
     def part_in_view(self) -> tuple[int, int, int, int] | None:
@@ -161,9 +163,10 @@ class Cells(QObject):
 
     def set_cells(self, names: Iterable[str]) -> None:
         """Which cells there are, left to right; those that stay keep what they show."""
-        names = tuple(names)
-        if names == self.names:
+        names, before = tuple(names), self.names
+        if names == before:
             return
+        self._hand_over(names)
         # Cells that go are hidden and take no room in napari's grid. Removing layers while another one is hidden makes
         # the next drawing crash, and making them anew takes seconds.
         slots = list(names)
@@ -175,7 +178,27 @@ class Cells(QObject):
         if self._front not in names:
             self._front = names[-1] if names else ""
         self._arrange()
-        self.changed(names)
+        self.changed([n for n in names if n not in before], [kind for kind in KINDS if kind not in _OF_SCENE])
+
+    def _hand_over(self, names: tuple[str, ...]) -> None:
+        """New cells take over the layers of cells that go or went: a grid that stays as it is costs napari nothing."""
+        new = [name for name in names if name not in self._slots]
+        # those that are shown still stand where the new ones will
+        free = sorted((name for name in self._slots if name not in names), key=lambda name: name not in self._contents)
+        renamed = dict(zip(free, new, strict=False))
+        self._slots = tuple(renamed.get(name, name) for name in self._slots)
+
+        def moved(key: Key) -> Key:
+            return renamed.get(key[0], key[0]), key[1]
+
+        self._layers = {moved(key): layer for key, layer in self._layers.items()}
+        self._stale = {moved(key): None for key in self._stale}
+        self._redraw = {moved(key): None for key in self._redraw}
+        self._style = {moved(key): style for key, style in self._style.items()}
+        self._new = set(map(moved, self._new))
+        for (cell, kind), layer in self._layers.items():
+            if cell in new:
+                layer.name = layer_name(cell, kind)
 
     def set_content(self, cell: str, content: Content) -> None:
         """Have a cell show something else altogether."""

@@ -237,7 +237,10 @@ class Chooser(PanelForm):
         methods, before = self.methods, ""
         if self.trial and self.model.value == self.trial:
             before = self.before
-            at = methods.index("learnt") if "learnt" in methods else 0
+            tuned = "learnt" if "learnt" in methods else methods[0]
+            # What was before takes the place of uniform sampling: napari builds its grid anew for each further cell.
+            methods = tuple(m for m in methods if m == tuned or m != "uniform")
+            at = methods.index(tuned)
             methods = (*methods[:at], BEFORE, *methods[at:])
         return Request(
             frame=source.frame_at(self.viewer.dims),

@@ -276,6 +276,40 @@ def test_cells_come_and_go_with_their_boxes(docked, run, qtbot):
     assert int(np.prod(viewer.canvas.grid.shape)) in (3, 4)
 
 
+def test_a_new_cell_takes_over_the_layers_of_one_that_went(docked, run, qtbot):
+    viewer, panel = docked
+    run(panel)
+
+    def settled() -> bool:
+        return not panel.live.running and not panel._cells.busy
+
+    panel.cell_boxes["edge"].click()
+    qtbot.waitUntil(settled, timeout=60_000)
+    mine, points = list(viewer.layers), viewer.layers["edge: points"].data.copy()
+    panel.cell_boxes["edge"].click()
+    qtbot.waitUntil(settled, timeout=60_000)
+    # what all cells have in common changes while it is hidden
+    panel.classes.set_color(1, "#00ff00")
+    viewer.layers["piece"].contrast_limits = (0, 77)
+    panel.cell_boxes["attraction"].click()
+    qtbot.waitUntil(settled, timeout=60_000)
+    assert panel._cells.names == ("uniform", "learnt", "attraction") and set(viewer.layers) == set(mine)
+    assert not [v.name for v in viewer.layers if v.name.startswith("edge")]
+    for kind in ("image", "points", "density", "segmentation"):
+        assert panel._cells.layer("attraction", kind).visible, kind
+    assert not np.array_equal(viewer.layers["attraction: points"].data, points)
+    assert tuple(viewer.layers["attraction"].contrast_limits) == (0, 77)
+    colour = viewer.layers["attraction: segmentation"].colormap.map(1)
+    np.testing.assert_allclose(colour, viewer.layers["learnt: segmentation"].colormap.map(1))
+    expected = panel.comparison.results["attraction"].labels()
+    np.testing.assert_array_equal(np.asarray(viewer.layers["attraction: segmentation"].data[0]), expected)
+    # and the other way round, with a cell that stays hidden
+    panel.cell_boxes["edge"].click()
+    qtbot.waitUntil(settled, timeout=60_000)
+    assert set(panel._cells.names) == {"uniform", "learnt", "edge", "attraction"}
+    assert len({cell_of(viewer, viewer.layers[name]) for name in panel._cells.names}) == 4
+
+
 def test_a_cell_comes_back_while_layers_are_being_made(docked, run, qtbot):
     _, panel = docked
     run(panel)

@@ -136,19 +136,22 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
         assert tuning.cancel_button.isEnabled() and not tuning.run_button.isEnabled()
     assert len(tuning.curve.losses) == 2 and "held back" in tuning.status.text()
     settle(panel)
-    # before | after
-    assert panel._cells.names == ("uniform", "before", "learnt")
+    # before | after, by the layers that there are: another cell would have napari build its grid anew
+    assert panel._cells.names == ("before", "learnt") and list(viewer.layers) == layers
+    assert viewer.layers["before"].name_overlay.visible and "uniform" not in viewer.layers
     assert panel.budget == (16, 32) and panel._cells.content("before").result is base_result
     after = panel._cells.content("learnt").result
     assert not torch.equal(after.probabilities, base_result.probabilities)
-    assert "before" in panel.verdict.text() and set(panel.comparison.scores) == {"uniform", "before", "learnt"}
+    assert "before" in panel.verdict.text() and set(panel.comparison.scores) == {"before", "learnt"}
     assert panel.curve is not None and viewer.layers["before: segmentation"].visible
     # keep
     tuning.keep("first")
     qtbot.waitUntil(lambda: not panel.trial, timeout=60_000)
     settle(panel)
     assert panel.model.value == "earth: first" and panel._cells.names == ("uniform", "learnt")
-    assert not viewer.layers["before: segmentation"].visible and set(layers) <= set(viewer.layers)
+    assert "before: segmentation" not in viewer.layers and list(viewer.layers) == layers
+    assert panel._cells.content("uniform").result is panel.engine.result(panel.request(), "uniform", lambda *_: None)
+    assert viewer.layers["uniform: segmentation"].visible
     assert not tuning.decision.isVisibleTo(page)
     version = panel.shelf.version("earth: first")
     assert version.parent == version.base == "earth" and version.settings["strokes"] == 4
