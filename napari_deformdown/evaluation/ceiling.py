@@ -61,8 +61,7 @@ class TrueShares:
 
     def at(self, warp: Warp, budget: tuple[int, int]) -> Tensor:
         """Shares at the sampling points, read as images are: (K, h, w); less than one in all where labels lack."""
-        h, w = (n * SUPERSAMPLE for n in budget)
-        grid, extent = warp.reads(h, w)
+        grid, extent = warp.reads(*budget, SUPERSAMPLE)
         side = (extent.prod(-1) * self.shape[0] * self.shape[1]).sqrt()
         fine = read_levels(self.levels, self.shape, grid.float(), side.float())
         return F.avg_pool2d(fine, SUPERSAMPLE)[0]

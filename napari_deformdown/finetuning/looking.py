@@ -87,8 +87,7 @@ def look_at(model: DeformedSegmenter, image: Prepared, method: str, mirror: Mirr
 
 
 def _sampled(image: Prepared, warp: Warp, mirror: Mirror) -> Tensor:
-    h, w = (n * SUPERSAMPLE for n in image.budget)
-    grid, extent = warp.reads(h, w)
+    grid, extent = warp.reads(*image.budget, SUPERSAMPLE)
     side = (extent.prod(-1) * image.shape[0] * image.shape[1]).sqrt()
     fine = read_levels(image.levels, image.shape, mirror.points(grid), side)
     return F.avg_pool2d(fine, SUPERSAMPLE)

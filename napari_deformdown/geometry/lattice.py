@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from .cell_search import search_cells
 from .coordinates import pixel_edges
 
 __all__ = ["Lattice", "least_determinant", "unfolded"]
 
-_NEWTON_STEPS = 60
+# Those that are not there by then are searched for among the cells.
+_NEWTON_STEPS = 12
 # Points solved for at a time on the CPU: their Jacobians have as many numbers as torch leaves to one thread.
 _BLOCK = 8192
 # A ten-millionth of a pixel on images of 100,000 px a side.
 _TOLERANCE = 1e-12
-# The inverse is solved once on the corners of the cells, to start from; these start from a lattice so much coarser.
+# The inverse is solved once on the corners of a lattice so much coarser, to start from.
 _COARSER = 4
+# How exactly, in its cells.
+_START = 0.05
 # Cells along a side below which nothing is gained by that.
 _FEWEST = 8
+# Points for each cell from which on the inverse is solved on all corners first: that spares each point a step.
+_MANY = 4
 
 
 class Lattice:
@@ -33,31 +42,35 @@ class Lattice:
     """
 
     def __init__(self, displacement: Tensor) -> None:
-        self._nodes = displacement.flatten(1, 2)
+        # Coordinates first, here and below: numbers that are worked on together lie side by side.
+        self._nodes = _apart(displacement)
         self.batch = displacement.shape[0]
         self.cells = displacement.shape[1] - 1, displacement.shape[2] - 1
         self.dtype = displacement.dtype
-        self._inverses: dict[tuple[int, int], Tensor] = {}
+        self._inverses: dict[tuple[int, int, float, bool], Tensor] = {}
 
     def forward(self, points: Tensor) -> Tensor:
         """Map points (N, P, 2)."""
-        found: Tensor = self._evaluate(points)[0].clamp(0, 1)
-        return found
+        position, _ = self._evaluate(_apart(points), self._items(points))
+        return _together(position.clamp(0, 1), points.shape)
 
     def inverse(self, target: Tensor) -> Tensor:
         """Points (N, P, 2) that map to `target`, to rounding."""
+        few = target.shape[1] < _MANY * math.prod(self.cells)
         with torch.no_grad():
-            found = self._solve(target.detach(), start=self.cells)
+            found = self._solve(target.detach(), start=self._coarser(*self.cells) if few else self.cells)
         if not (torch.is_grad_enabled() and (self._nodes.requires_grad or target.requires_grad)):
             return found
         # One step with gradients gives the inverse its derivatives, by the implicit function theorem.
-        position, jacobian = self._evaluate(found)
-        return torch.clamp(found - _divide(position - target, jacobian.detach()), 0, 1)
+        near = _apart(found)
+        position, (down, across) = self._evaluate(near, self._items(found))
+        step = _divide(position - _apart(target), down.detach(), across.detach())
+        return _together((near - step).clamp(0, 1), found.shape)
 
     def nodes(self) -> Tensor:
         """Where the corners of the cells map to: (N, h + 1, w + 1, 2)."""
         rows, columns = self.cells
-        moved: Tensor = self._nodes.unflatten(1, (rows + 1, columns + 1))
+        moved = _together(self._nodes, (self.batch, rows + 1, columns + 1, 2))
         return moved + _corners(rows, columns, moved)
 
     def inverse_nodes(self, finer: int, tolerance: float = 0.0) -> Tensor:
@@ -70,85 +83,103 @@ class Lattice:
         return self._inverse_on(rows, columns, start, tolerance)
 
     def _inverse_on(
-        self, rows: int, columns: int, start: tuple[int, int] | None = None, tolerance: float = 0.0
+        self,
+        rows: int,
+        columns: int,
+        start: tuple[int, int] | None = None,
+        tolerance: float = 0.0,
+        *,
+        near: bool = False,
     ) -> Tensor:
         """The inverse at the corners of so many cells, kept: (N, rows + 1, columns + 1, 2)."""
-        if (rows, columns) not in self._inverses:
+        key = rows, columns, tolerance, near
+        if key not in self._inverses:
             corners = _corners(rows, columns, self._nodes).flatten(0, 1).expand(self.batch, -1, 2)
-            coarse = rows // _COARSER, columns // _COARSER
-            if start is None and min(coarse) >= _FEWEST:
-                start = coarse
             with torch.no_grad():
-                found = self._solve(corners, tolerance, start)
-            self._inverses[rows, columns] = found.unflatten(1, (rows + 1, columns + 1))
-        return self._inverses[rows, columns]
+                found = self._solve(corners, tolerance, start or self._coarser(rows, columns), near=near)
+            self._inverses[key] = found.unflatten(1, (rows + 1, columns + 1))
+        return self._inverses[key]
 
-    def _evaluate(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions (N, P, 2) and Jacobians (N, P, 2, 2) of the map at points (N, P, 2)."""
-        position, jacobian = self._evaluate_flat(points.flatten(0, 1), self._items(points))
-        return position.unflatten(0, points.shape[:2]), jacobian.unflatten(0, points.shape[:2])
+    @staticmethod
+    def _coarser(rows: int, columns: int) -> tuple[int, int] | None:
+        """Cells on whose corners the inverse is known before, to start from; None where that gains nothing."""
+        coarse = rows // _COARSER, columns // _COARSER
+        return coarse if min(coarse) >= _FEWEST else None
 
-    def _evaluate_flat(self, points: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        """The same at points (P, 2) of the batch's items (P,)."""
+    def _evaluate(self, points: Tensor, item: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Positions (2, P) of points (2, P) of the batch's items (P,), and how they change along both axes."""
         rows, columns = self.cells
         a, b, c, d, t, s = _around(self._nodes, self.cells, points, item)
-        top, bottom = a + s * (b - a), c + s * (d - c)
-        along_v = (bottom - top) * rows
-        along_u = ((b - a) + t * ((d - c) - (b - a))) * columns
-        jacobian = torch.stack([along_v, along_u], -1) + torch.eye(2, dtype=points.dtype, device=points.device)
-        return points + (top + t * (bottom - top)), jacobian
+        right, lower = b - a, d - c
+        top = a + s * right
+        fall = c + s * lower - top
+        down, across = fall * rows, (right + t * (lower - right)) * columns
+        down[0] += 1
+        across[1] += 1
+        return points + (top + t * fall), (down, across)
 
     def _items(self, points: Tensor) -> Tensor:
         return torch.arange(self.batch, device=points.device).repeat_interleave(points.shape[1])
 
-    def _solve(self, target: Tensor, tolerance: float = 0.0, start: tuple[int, int] | None = None) -> Tensor:
-        """Points (N, P, 2) that map to `target`, by Newton's method.
+    def _solve(
+        self, target: Tensor, tolerance: float = 0.0, start: tuple[int, int] | None = None, *, near: bool = False
+    ) -> Tensor:
+        """Points (N, P, 2) that map to `target`, by Newton's method; what it does not find is searched for.
 
-        It starts from the inverse on the corners of so many cells, looked up, or from the target itself.
+        It starts from the inverse on the corners of so many cells, looked up, or from the target itself. With `near`,
+        for such a start, nothing is searched for.
         """
         tolerance = max(tolerance, _TOLERANCE, 16 * torch.finfo(self.dtype).eps)
         back = None
         if start is not None:
-            back = (self._inverse_on(*start) - _corners(*start, self._nodes)).flatten(1, 2)
+            known = self._inverse_on(*start, tolerance=_START / max(start), near=True)
+            back = _apart(known - _corners(*start, target))
         # On the CPU in blocks too small for torch to share among threads, which on a busy machine wait for each other
         # far longer than they work; on other devices all at once.
-        whole = target.flatten(0, 1), self._items(target)
-        size = _BLOCK if target.device.type == "cpu" else max(1, len(whole[0]))
-        solved = torch.empty_like(whole[0])
-        for part, goal, item in zip(*(a.split(size) for a in (solved, *whole)), strict=True):
+        goals, items = _apart(target), self._items(target)
+        size = _BLOCK if target.device.type == "cpu" else max(1, len(items))
+        solved = []
+        for goal, item in zip(goals.split(size, 1), items.split(size), strict=True):
             guess = goal if back is None or start is None else _look_up(back, start, goal, item)
-            part.copy_(self._newton(guess.clamp(0, 1), goal, item, tolerance))
-        found: Tensor = solved.unflatten(0, target.shape[:2])
-        return found
+            found, left = self._newton(guess.clamp(0, 1), goal, item, tolerance)
+            if len(left) and not near:
+                searched = search_cells(self.nodes(), goal[:, left], item[left])
+                known = ~searched[0].isnan()
+                found[:, left[known]] = searched[:, known]
+            solved.append(found)
+        return _together(torch.cat(solved, 1), target.shape)
 
-    def _newton(self, found: Tensor, goal: Tensor, item: Tensor, tolerance: float) -> Tensor:
-        """Points (P, 2) of the batch's items (P,) that map to `goal`; a step that does not help is halved.
+    def _newton(self, found: Tensor, goal: Tensor, item: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
+        """Points (2, P) of the batch's items (P,) that map to `goal`; a step that does not help is halved.
 
-        Most points are there after two or three steps: only those that are not go on.
+        Most points are there after two or three steps: only those that are not go on. Those that do not arrive are
+        told as well, by their numbers.
         """
-        going = torch.arange(len(found), device=found.device)
+        going = torch.arange(len(item), device=found.device)
         best = found
-        position, jacobian = self._evaluate_flat(best, item)
-        error = (position - goal).abs().amax(-1, keepdim=True)
+        position, (down, across) = self._evaluate(best, item)
+        error = (position - goal).abs().amax(0)
         share = torch.ones_like(error)
         for _ in range(_NEWTON_STEPS):
-            left = (error.squeeze(-1) > tolerance).nonzero().squeeze(-1)
+            left = (error > tolerance).nonzero().squeeze(-1)
             if not len(left):
-                break
+                return found, left
             if len(left) < len(going):
-                best, goal, item, going = best[left], goal[left], item[left], going[left]
-                position, jacobian, error, share = position[left], jacobian[left], error[left], share[left]
-            tried = (best - share * _divide(position - goal, jacobian)).clamp(0, 1)
-            there, slope = self._evaluate_flat(tried, item)
-            rest = (there - goal).abs().amax(-1, keepdim=True)
+                item, going, error, share = (a.index_select(0, left) for a in (item, going, error, share))
+                best, goal, position, down, across = (
+                    a.gather(1, left.expand(2, -1)) for a in (best, goal, position, down, across)
+                )
+            tried = (best - share * _divide(position - goal, down, across)).clamp(0, 1)
+            there, (below, beside) = self._evaluate(tried, item)
+            rest = (there - goal).abs().amax(0)
             helps = rest < error
             best = torch.where(helps, tried, best)
             position = torch.where(helps, there, position)
-            jacobian = torch.where(helps.unsqueeze(-1), slope, jacobian)
+            down, across = torch.where(helps, below, down), torch.where(helps, beside, across)
             error = torch.where(helps, rest, error)
             share = torch.where(helps, 1.0, share / 2)
-            found = found.index_copy(0, going, best)
-        return found
+            found = found.index_copy(1, going, best)
+        return found, going[error > tolerance]
 
 
 def unfolded(displacement: Tensor, least: float | Tensor) -> Tensor:
@@ -192,28 +223,38 @@ def _corners(rows: int, columns: int, like: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(y, x, indexing="ij"), -1)
 
 
+def _apart(points: Tensor) -> Tensor:
+    """Coordinates (2, P) of points (..., 2)."""
+    return points.movedim(-1, 0).flatten(1).contiguous()
+
+
+def _together(coordinates: Tensor, shape: Sequence[int]) -> Tensor:
+    """Points of a shape (..., 2) from their coordinates (2, P)."""
+    points: Tensor = coordinates.unflatten(1, shape[:-1]).movedim(0, -1).contiguous()
+    return points
+
+
 def _around(nodes: Tensor, cells: tuple[int, int], points: Tensor, item: Tensor) -> tuple[Tensor, ...]:
-    """Nodes (N, M, 2) at the corners of the cells that hold points (P, 2), and the points' places in them (P, 1)."""
+    """Nodes (2, N * M) at the corners of the cells that hold points (2, P), and the points' places in them (1, P)."""
     rows, columns = cells
-    size = torch.tensor([rows, columns], dtype=points.dtype, device=points.device)
+    size = torch.tensor([[rows], [columns]], dtype=points.dtype, device=points.device)
     scaled = points * size
     cell = torch.minimum(scaled.detach().floor().clamp(min=0), size - 1)
-    t, s = (scaled - cell).split(1, -1)
-    first = (cell[..., 0] * (columns + 1) + cell[..., 1]).long() + item * nodes.shape[1]
-    corners = (nodes.flatten(0, 1).index_select(0, first + step) for step in (0, 1, columns + 1, columns + 2))
+    t, s = (scaled - cell).split(1)
+    first = (cell[0] * (columns + 1) + cell[1]).long() + item * ((rows + 1) * (columns + 1))
+    corners = (nodes.gather(1, (first + step).expand(2, -1)) for step in (0, 1, columns + 1, columns + 2))
     return *corners, t, s
 
 
 def _look_up(displacement: Tensor, cells: tuple[int, int], points: Tensor, item: Tensor) -> Tensor:
-    """Points (P, 2) moved by displacements (N, M, 2) on the corners of cells; exact where there are none."""
+    """Points (2, P) moved by displacements (2, N * M) on the corners of cells; exact where there are none."""
     a, b, c, d, t, s = _around(displacement, cells, points, item)
     top, bottom = a + s * (b - a), c + s * (d - c)
     return points + (top + t * (bottom - top))
 
 
-def _divide(vector: Tensor, matrix: Tensor) -> Tensor:
-    """matrix^-1 @ vector for (..., 2, 2) and (..., 2)."""
-    (a, b), (c, d) = (row.unbind(-1) for row in matrix.unbind(-2))
-    y, x = vector.unbind(-1)
-    determinant = a * d - b * c
-    return torch.stack([(d * y - b * x) / determinant, (a * x - c * y) / determinant], -1)
+def _divide(vector: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """What to go along both axes for a vector, where it changes by `down` and `across` along them; all (2, P)."""
+    determinant = down[0] * across[1] - across[0] * down[1]
+    y, x = vector
+    return torch.stack([(across[1] * y - across[0] * x) / determinant, (down[0] * x - down[1] * y) / determinant])

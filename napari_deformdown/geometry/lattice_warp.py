@@ -19,6 +19,7 @@ class LatticeWarp(Warp):
     """A warp whose way from the image to sampled space is, for showing results, bilinear between nodes of a lattice."""
 
     _shown: NDArray[np.float32] | None = None
+    _grid: Tensor | None = None
 
     def footprint(self, h: int, w: int) -> Tensor:
         # Both axes bend: the area is that of the quadrilateral between a point's corners, and the extents are the
@@ -34,16 +35,31 @@ class LatticeWarp(Warp):
         ratio = area.clamp(min=0).unsqueeze(-1) / extent.prod(-1, keepdim=True)
         return extent * ratio.clamp(min=torch.finfo(self.dtype).tiny ** 0.5).sqrt()
 
-    def reads(self, h: int, w: int) -> tuple[Tensor, Tensor]:
-        # Inverting the map for corners as well as for points would be half of the work: neighbouring points tell.
-        grid = self.grid(h, w)
+    def grid(self, h: int, w: int) -> Tensor:
+        # Asked for several times on the way to a result; the last one is kept, if it is no part of a training.
+        if self._grid is not None and self._grid.shape[1:3] == (h, w):
+            return self._grid
+        grid = super().grid(h, w)
+        if not grid.requires_grad:
+            self._grid = grid
+        return grid
+
+    def reads(self, h: int, w: int, supersample: int = 1) -> tuple[Tensor, Tensor]:
+        # Inverting the map for all reads and for corners would be most of the work: neighbouring points tell.
         if min(h, w) < 2:
-            return grid, self.footprint(h, w).detach()
-        down, across = (_central(grid.detach(), axis) for axis in (1, 2))
-        area = (down[..., 0] * across[..., 1] - down[..., 1] * across[..., 0]).abs()
-        least = torch.finfo(self.dtype).tiny ** 0.25
-        extent = torch.stack([down[..., 0], across[..., 1]], -1).clamp(min=least)
-        return grid, extent * (area.unsqueeze(-1) / extent.prod(-1, keepdim=True)).clamp(min=least**2).sqrt()
+            return super().reads(h, w, supersample)
+        grid = self.grid(h, w)
+        down, across = (_central(grid, axis) for axis in (1, 2))
+        extent = _extent(down.detach(), across.detach()) / supersample
+        if supersample == 1:
+            return grid, extent
+        offset = (torch.arange(supersample, dtype=self.dtype, device=self.device) + 0.5) / supersample - 0.5
+        offset = offset.unsqueeze(-1)
+        rows = grid.unsqueeze(2) + offset.unsqueeze(1) * down.unsqueeze(2)  # (N, h, s, w, 2)
+        places = rows.unsqueeze(4) + offset * across[:, :, None, :, None]
+        extent = extent[:, :, None, :, None].expand_as(places)
+        shape = self.batch, h * supersample, w * supersample, 2
+        return places.reshape(shape).clamp(0, 1), extent.reshape(shape)
 
     @abstractmethod
     def _sample_nodes(self) -> Tensor:
@@ -97,6 +113,14 @@ class LatticeWarp(Warp):
         if self._shown is None:
             self._shown = self._sample_nodes()[0].movedim(-1, 0).float().contiguous().cpu().numpy()
         return self._shown
+
+
+def _extent(down: Tensor, across: Tensor) -> Tensor:
+    """Sides (..., 2) of an upright rectangle as large as the parallelogram of two steps (..., 2) along its axes."""
+    area = (down[..., 0] * across[..., 1] - down[..., 1] * across[..., 0]).abs()
+    least = torch.finfo(down.dtype).tiny ** 0.25
+    sides = torch.stack([down[..., 0], across[..., 1]], -1).clamp(min=least)
+    return sides * (area.unsqueeze(-1) / sides.prod(-1, keepdim=True)).clamp(min=least**2).sqrt()
 
 
 def _central(grid: Tensor, axis: int) -> Tensor:

@@ -18,7 +18,10 @@ __all__ = ["MongeWarp"]
 _LEAST_FRACTION = 0.01
 # The map's least Jacobian determinant, as a part of the least density.
 _LEAST_SHARE = 0.1
-ITERATIONS = 40
+# The iteration ends at the latest after so many steps; before, where one changes the potential, in units of a cell, by
+# no more than this: points would move by about a hundredth of a cell.
+ITERATIONS = 24
+_CHANGE = 0.03
 
 
 class MongeWarp(LatticeWarp):
@@ -39,7 +42,7 @@ class MongeWarp(LatticeWarp):
     density : Tensor
         (N, h, w), finite, non-negative, any scale. Mixed with a hundredth of uniform density.
     iterations : int
-        Steps of the fixed-point iteration.
+        Steps of the fixed-point iteration at most.
     """
 
     def __init__(self, density: Tensor, iterations: int = ITERATIONS) -> None:
@@ -67,12 +70,20 @@ def _potential(density: Tensor, iterations: int) -> Tensor:
     """psi at the centres of a density's cells, in units of a cell: (N, h, w)."""
     poisson = Poisson(density.shape[1], density.shape[2], density)
     psi = torch.zeros_like(density)
+    going = torch.ones_like(density[:, :1, :1], dtype=torch.bool)
     for _ in range(iterations):
         around = _padded(psi)
-        yy = around[:, 2:, 1:-1] - 2 * psi + around[:, :-2, 1:-1]
-        xx = around[:, 1:-1, 2:] - 2 * psi + around[:, 1:-1, :-2]
-        xy = (around[:, 2:, 2:] - around[:, 2:, :-2] - around[:, :-2, 2:] + around[:, :-2, :-2]) / 4
-        psi = poisson.solve(torch.sqrt((yy - xx) ** 2 + 4 * xy**2 + 4 * density) - 2)
+        along_y = around[:, 2:, 1:-1] + around[:, :-2, 1:-1]
+        along_x = around[:, 1:-1, 2:] + around[:, 1:-1, :-2]
+        slope = around[:, :, 2:] - around[:, :, :-2]
+        twist = (slope[:, 2:] - slope[:, :-2]) / 2  # 2 psi_xy
+        found = poisson.solve(torch.sqrt((along_y - along_x) ** 2 + twist**2 + 4 * density) - 2)
+        change = (found - psi).detach().abs().amax((1, 2), keepdim=True)
+        # each item of a batch stops by itself, so that none depends on the others
+        psi = torch.where(going, found, psi)
+        going = going & (change > _CHANGE)
+        if not going.any():
+            break
     return psi
 
 

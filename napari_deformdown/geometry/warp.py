@@ -148,12 +148,24 @@ class Warp(ABC):
         ends_x = self.lattice_to_image(v.expand(self.batch, h), edges_u.expand(self.batch, h, w + 1))[..., 1]
         return torch.stack([ends_y.diff(dim=1), ends_x.diff(dim=2)], -1)
 
-    def reads(self, h: int, w: int) -> tuple[Tensor, Tensor]:
-        """`grid` and `footprint` of an h x w sampled image, the latter without gradients.
+    def reads(self, h: int, w: int, supersample: int = 1) -> tuple[Tensor, Tensor]:
+        """Where an h x w sampled image is read, and how much each read stands for.
 
-        Where both are needed this may be twice as fast, at the price of footprints that are only nearly exact: good
-        for choosing how much to average over.
+        Parameters
+        ----------
+        h, w : int
+            Sampling points along each axis.
+        supersample : int
+            Reads of each point along each axis, spread over its cell.
+
+        Returns
+        -------
+        places, extents : Tensor
+            (N, h * supersample, w * supersample, 2), as `grid` and `footprint` of so many points have them; extents are
+            without gradients. Warps to which this is dear give both only nearly: places within a cell as if it were a
+            parallelogram, and extents by the distance of neighbouring points.
         """
+        h, w = h * supersample, w * supersample
         grid = self.grid(h, w)
         with torch.no_grad():
             return grid, self.footprint(h, w)

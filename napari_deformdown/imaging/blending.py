@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..geometry import to_grid_sample
 
-__all__ = ["blend_levels", "read_levels"]
+__all__ = ["blend_levels", "read_levels", "upper_level"]
 
 
 def blend_levels(side: Tensor, scales: Sequence[float]) -> Tensor:
@@ -29,19 +29,25 @@ def blend_levels(side: Tensor, scales: Sequence[float]) -> Tensor:
         (levels, *side.shape), non-negative, summing to one over levels: linear in log2 of the side, all on the finest
         level below it and all on the coarsest beyond.
     """
+    upper, share = upper_level(side, scales)
+    weights = torch.zeros(len(scales), *side.shape, dtype=share.dtype, device=side.device)
+    weights.scatter_(0, (upper - 1).clamp(min=0).unsqueeze(0), (1 - share).unsqueeze(0))
+    weights.scatter_(0, upper.unsqueeze(0), share.unsqueeze(0))
+    return weights
+
+
+def upper_level(side: Tensor, scales: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """The coarser of each read's two levels, and its share; the rest is of the level before. See `blend_levels`."""
     wanted = torch.log2(side.clamp(min=1e-12))
-    at = torch.log2(torch.tensor(scales, dtype=wanted.dtype, device=wanted.device))
     if len(scales) == 1:
-        return torch.ones_like(side).unsqueeze(0)
+        return torch.zeros_like(side, dtype=torch.int64), torch.ones_like(wanted)
+    at = torch.log2(torch.tensor(scales, dtype=wanted.dtype, device=wanted.device))
     wanted = wanted.clamp(at[0].item(), at[-1].item())
     upper = torch.searchsorted(at, wanted.contiguous(), right=True).clamp(1, len(scales) - 1)
     share = (wanted - at[upper - 1]) / (at[upper] - at[upper - 1])
     # A level that would give under half a grey level is not worth its bytes.
     share = torch.where(share < 1 / 512, 0.0, torch.where(share > 511 / 512, 1.0, share))
-    weights = torch.zeros(len(scales), *side.shape, dtype=wanted.dtype, device=wanted.device)
-    weights.scatter_(0, (upper - 1).unsqueeze(0), (1 - share).unsqueeze(0))
-    weights.scatter_(0, upper.unsqueeze(0), share.unsqueeze(0))
-    return weights
+    return upper, share
 
 
 def read_levels(

@@ -7,15 +7,17 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geometry import UniformWarp, Warp
-from .blending import blend_levels
-from .planning import Plan
+from .blending import upper_level
+from .planning import Chunk, Plan, plan_reads
 from .progress import Progress
 from .pyramid import Pyramid
 from .streaming import workers
@@ -86,30 +88,41 @@ def sample(
     if warp.batch != 1:
         raise ValueError(f"One image takes a single warp, not a batch of {warp.batch}.")
     h, w = budget
-    points, extent = (a[0].cpu().numpy() for a in warp.reads(h * supersample, w * supersample))
-    side = np.sqrt(np.prod(extent * np.array(pyramid.shape), -1))
-    scales = [float(np.sqrt(level.scale[0] * level.scale[1])) for level in pyramid.levels]
-    weights = blend_levels(torch.from_numpy(side), scales).numpy()
-
-    plans = [
-        Plan(index, level, points, pyramid.shape, weights[index], pyramid.value_range)
-        for index, level in enumerate(pyramid.levels)
-        if weights[index].any()
-    ]
+    points, extent = (a[0].cpu().numpy() for a in warp.reads(h, w, supersample))
+    side = np.sqrt(extent[..., 0] * extent[..., 1] * (pyramid.shape[0] * pyramid.shape[1])).ravel()
+    plans = _plans(pyramid, points.reshape(-1, 2), side)
     jobs = [(plan, chunk) for plan in plans for chunk in plan.chunks]
     reading = Reading()
-    with closing(_in_threads(_serve, jobs, _ahead if any(plan.remote for plan in plans) else None)) as sizes:
+    with closing(_served(plans, jobs)) as sizes:
         for (plan, _), size in zip(jobs, sizes, strict=True):
             reading.bytes += size
             reading.chunks += 1
             reading.levels[plan.index] = reading.levels.get(plan.index, 0) + 1
             if progress is not None:
                 progress(reading.chunks, len(jobs))
-    values = np.zeros((points.shape[0] * points.shape[1], pyramid.channels), np.float32)
+    values = np.zeros((pyramid.channels, len(side)), np.float32)
     for plan in plans:
         plan.add_to(values)
-    image = values.reshape(h, supersample, w, supersample, -1).mean((1, 3))
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None], reading
+    parts = values.reshape(-1, h, supersample, w, supersample)
+    image = np.zeros((pyramid.channels, h, w), np.float32)
+    for row, column in product(range(supersample), repeat=2):
+        image += parts[:, :, row, :, column]
+    return torch.from_numpy(image / np.float32(supersample**2))[None], reading
+
+
+def _plans(pyramid: Pyramid, places: NDArray[np.float64], side: NDArray[np.float64]) -> list[Plan]:
+    """What is read of each level at places (reads, 2) that stand for squares of a side (reads,)."""
+    scales = [float(np.sqrt(level.scale[0] * level.scale[1])) for level in pyramid.levels]
+    upper, share = (a.numpy() for a in upper_level(torch.from_numpy(side), scales))
+    plans = []
+    for index in range(max(0, int(upper.min()) - 1), int(upper.max()) + 1):
+        weight = np.where(upper == index, share, 0.0)
+        weight = np.where(upper == index + 1, 1 - share, weight).astype(np.float32)
+        which = np.flatnonzero(weight)
+        if len(which):
+            level = pyramid.levels[index]
+            plans.append(plan_reads(index, level, places, pyramid.shape, which, weight[which], pyramid.value_range))
+    return plans
 
 
 def overview(pyramid: Pyramid, size: tuple[int, int]) -> tuple[Tensor, Reading]:
@@ -117,11 +130,18 @@ def overview(pyramid: Pyramid, size: tuple[int, int]) -> tuple[Tensor, Reading]:
     return sample(pyramid, UniformWarp(), size)
 
 
-def _serve(job: tuple[Plan, tuple[int, int, int]]) -> int:
+def _served(plans: Sequence[Plan], jobs: Sequence[tuple[Plan, Chunk]]) -> Generator[int, None, None]:
+    """Bytes read for each job."""
+    if all(plan.in_memory for plan in plans):
+        return (_serve(job) for job in jobs)
+    return _in_threads(_serve, jobs, _ahead if any(plan.remote for plan in plans) else None)
+
+
+def _serve(job: tuple[Plan, Chunk]) -> int:
     return job[0].serve(job[1])
 
 
-def _ahead(jobs: Sequence[tuple[Plan, tuple[int, int, int]]]) -> None:
+def _ahead(jobs: Sequence[tuple[Plan, Chunk]]) -> None:
     for plan in dict.fromkeys(plan for plan, _ in jobs):
         plan.ahead([chunk for owner, chunk in jobs if owner is plan])
 

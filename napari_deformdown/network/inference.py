@@ -67,7 +67,8 @@ def segment(
                 pyramid, model, budget, method, uniform_fraction=uniform_fraction, placed=placed, progress=progress
             )
     budget = budget or model.config.budget
-    model.eval()
+    if model.training:
+        model.eval()  # takes milliseconds even for nothing
     seconds: dict[str, float] = {}
 
     def in_chunks(done: int, total: int) -> None:

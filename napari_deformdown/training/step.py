@@ -156,8 +156,7 @@ def _sampled(views: Sequence[View], warp: Warp, budget: tuple[int, int], anti_al
         grid = warp.grid(*budget)
         nothing = torch.zeros_like(grid)
         return torch.cat([view.read(grid[i : i + 1], nothing[i : i + 1]) for i, view in enumerate(views)])
-    h, w = budget[0] * SUPERSAMPLE, budget[1] * SUPERSAMPLE
-    grid, extent = warp.reads(h, w)
+    grid, extent = warp.reads(*budget, SUPERSAMPLE)
     fine = torch.cat([view.read(grid[i : i + 1], extent[i : i + 1]) for i, view in enumerate(views)])
     return F.avg_pool2d(fine, SUPERSAMPLE)
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_deformdown.geometry import MongeWarp, TransportWarp, UniformWarp, blur, normalise, pixel_centres
+from napari_deformdown.geometry.cell_search import search_cells
 from napari_deformdown.geometry.lattice import Lattice, least_determinant, unfolded
 
 
@@ -51,6 +52,28 @@ def test_both_directions_agree_within_a_twentieth_of_a_pixel_of_100_000(density)
     limit = 0.05 / 100_000
     assert (warp.to_sample(warp.to_image(points)) - points).abs().max() < limit
     assert (warp.to_image(warp.to_sample(points)) - points).abs().max() < limit
+
+
+@pytest.mark.parametrize(
+    "case", [("spiky", 2, 57, 759), ("half", 56, 2, 741), ("spike", 20, 47, 716), ("half", 9, 3, 332)]
+)
+def test_points_that_newton_does_not_find_are_found(case) -> None:
+    """Where neighbouring cells differ a hundredfold its steps went to and fro, and points were left far from home."""
+    warp = MongeWarp(density_of(*case))
+    points = torch.rand(1, 2000, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert (warp.to_sample(warp.to_image(points)) - points).abs().max() < 0.05 / 100_000
+    assert (warp.to_image(warp.to_sample(points)) - points).abs().max() < 0.05 / 100_000
+
+
+@given(DENSITIES)
+def test_cells_are_searched_exactly(density) -> None:
+    nodes = MongeWarp(density)._map.nodes()
+    points = torch.rand(1, 100, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    items = torch.zeros(100, dtype=torch.int64)
+    goal = Lattice(nodes - Lattice(0 * nodes).nodes()).forward(points)
+    found = search_cells(nodes, goal[0].T, items)
+    assert (found.T - points[0]).abs().max() < 1e-6
+    assert search_cells(nodes, goal[0].T + 2, items).isnan().all()
 
 
 @given(DENSITIES)

@@ -132,6 +132,23 @@ def test_what_is_read_at_once_is_the_grid_with_nearly_its_footprints(sampler, ki
     assert float(levels.median()) < 0.05 and float((levels < 0.2).double().mean()) > 0.8
 
 
+@pytest.mark.parametrize("sampler", ["uniform", "attraction", "monge"])
+@given(seeds, st.sampled_from([2, 3]))
+def test_several_reads_of_a_point_are_spread_over_its_cell(sampler, seed, supersample) -> None:
+    warp = make_warp(sampler, make_density("smooth", seed, 13, 17))
+    points, extent = warp.reads(40, 60, supersample)
+    exact = warp.grid(40 * supersample, 60 * supersample)
+    assert points.shape == extent.shape == exact.shape and ((points >= 0) & (points <= 1)).all()
+    # within a sixth of a cell where it is nearly all
+    cell = warp.footprint(40, 60).repeat_interleave(supersample, 1).repeat_interleave(supersample, 2)
+    off = ((points - exact).abs() / cell).amax(-1)
+    assert float(off.quantile(0.99)) < 1 / 6
+    # and on average where the point is
+    mean = points.reshape(1, 40, supersample, 60, supersample, 2).mean((2, 4))
+    inner = (mean - warp.grid(40, 60))[:, 1:-1, 1:-1] / warp.footprint(40, 60)[:, 1:-1, 1:-1]
+    assert float(inner.abs().quantile(0.99)) < 0.05
+
+
 def test_footprints_that_come_with_the_points_have_no_gradients() -> None:
     density = make_density("smooth", 0, 9, 12).requires_grad_()
     for sampler in ("transport", "monge", "attraction"):
