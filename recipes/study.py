@@ -3,7 +3,8 @@
 `python -m recipes.study SET --data FOLDER --preset default --seed 1 --output STUDY` trains one network and writes its
 rows to `STUDY/SET-default-1.json`; a run that was stopped goes on, one that is finished is left alone.
 `--trained FOLDER` scores a network that is there already instead, such as a shipped model with its twin.
-`python -m recipes.study --table STUDY` prints mean and spread over seeds of all that is there.
+`python -m recipes.study --table STUDY` prints mean and spread over seeds of all that is there, and how the default
+compares with uniform sampling at equal time.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from napari_deformdown.cli.arguments import parse_budgets
 from napari_deformdown.evaluation import average, evaluate
 from napari_deformdown.network import load_model
 from napari_deformdown.training import PRESETS, Training, TrainingStep, apply_preset, run_training
 
 from .__main__ import RECIPES
 from .recipe import Recipe
-from .study_table import METHODS, table
+from .study_table import METHODS, equal_time_table, table
 
 __all__ = ["run"]
 
@@ -52,8 +55,12 @@ def run(
     output: Path,
     steps: int | None = None,
     trained: Path | None = None,
+    budgets: Sequence[tuple[int, int]] = (),
 ) -> Path:
-    """Train one network, or take a trained one, and write its rows; gives their file."""
+    """Train one network, or take a trained one, and write its rows, at the recipe's budgets without others.
+
+    Gives the file of rows.
+    """
     name = f"{recipe.config.name}-{preset}-{seed}"
     file = output / f"{name}.json"
     if file.exists():
@@ -64,7 +71,7 @@ def run(
     rows = [
         {"set": which, "preset": preset, "seed": seed, "minutes": round(minutes, 1), **_short(row)}
         for which, images in recipe.held_out(data).items()
-        for row in average(evaluate(model, images, recipe.budgets, methods, repeats=3))
+        for row in average(evaluate(model, images, budgets or recipe.budgets, methods, repeats=3))
     ]
     file.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     return file
@@ -107,13 +114,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="optimiser steps, instead of the recipe's")
     parser.add_argument("--trained", type=Path, metavar="FOLDER", help="score this network instead of training one")
+    parser.add_argument(
+        "--budgets", type=parse_budgets, default=(), help="such as 64x96,128x192; default: the recipe's"
+    )
     parser.add_argument("--output", type=Path, default=Path("study"), help="folder of results and networks")
     parser.add_argument("--threads", type=int, default=1, help="threads of the CPU")
     parser.add_argument("--table", type=Path, metavar="STUDY", help="print what a folder holds")
     parser.add_argument("--key", choices=KEYS, default=KEYS[0], help="figure of the table")
     arguments = parser.parse_args()
     if arguments.table:
-        sys.stdout.write(table(arguments.table, arguments.key))
+        sys.stdout.write(table(arguments.table, arguments.key) + "\n" + equal_time_table(arguments.table))
         return
     if not arguments.recipe:
         parser.error("name a set, or --table STUDY")
@@ -121,7 +131,16 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE
     arguments.output.mkdir(parents=True, exist_ok=True)
-    run(recipe, arguments.data, arguments.preset, arguments.seed, arguments.output, arguments.steps, arguments.trained)
+    run(
+        recipe,
+        arguments.data,
+        arguments.preset,
+        arguments.seed,
+        arguments.output,
+        steps=arguments.steps,
+        trained=arguments.trained,
+        budgets=arguments.budgets,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The table of the study, from the rows that it left in a folder."""
+"""Tables of the study, from the rows that it left in a folder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+from napari_deformdown.evaluation import equal_time
 from napari_deformdown.training import PRESETS
 
-__all__ = ["METHODS", "table"]
+__all__ = ["METHODS", "equal_time_table", "table"]
 
 METHODS = ("uniform", "learnt")
 
@@ -32,6 +33,34 @@ def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
     ]
     for (name, budget), cells in sorted(found.items(), key=lambda item: (item[0][0], int(item[0][1].split("x")[0]))):
         lines.append(f"| {' | '.join([name, budget, *(_cell(cells.get(column, ())) for column in columns)])} |")
+    return "\n".join(lines) + "\n"
+
+
+def equal_time_table(folder: Path, preset: str = "default") -> str:
+    """Learnt sampling against uniform sampling that takes as many seconds, by set and budget, as Markdown.
+
+    Means over images; over seeds as well, where all of them can be compared. Where learnt sampling has gone back to
+    uniform there is nothing to compare.
+    """
+    found: dict[tuple[str, str], list[tuple[float, float, float | None]]] = {}
+    for path in sorted(folder.glob("*.json")):
+        rows = [row for row in json.loads(path.read_text("utf-8")) if row["preset"] == preset]
+        for name in dict.fromkeys(row["set"] for row in rows):
+            mine = [{**row, "miou": row["pooled_foreground_miou"]} for row in rows if row["set"] == name]
+            seen = {row["budget"] for row in mine if row["overview_points"]}
+            for one in equal_time(mine):
+                if one.method == "learnt" and one.budget in seen:
+                    found.setdefault((name, one.budget), []).append((one.miou, one.cost, one.uniform))
+    lines = ["| set | budget | learnt | ms | uniform in as many ms | gain |", "|---|---|---:|---:|---:|---:|"]
+    for (name, budget), values in sorted(found.items(), key=lambda item: (item[0][0], int(item[0][1].split("x")[0]))):
+        known = [(learnt, uniform) for learnt, _, uniform in values if uniform is not None]
+        milliseconds = 1000 * statistics.fmean(cost for _, cost, _ in values)
+        if len(known) < len(values):
+            lines.append(f"| {name} | {budget} | | {milliseconds:.0f} | not measured | |")
+            continue
+        learnt, uniform = (statistics.fmean(v) for v in zip(*known, strict=True))
+        gain = 100 * (learnt - uniform)
+        lines.append(f"| {name} | {budget} | {learnt:.3f} | {milliseconds:.0f} | {uniform:.3f} | {gain:+.1f} |")
     return "\n".join(lines) + "\n"
 
 

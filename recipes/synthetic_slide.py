@@ -49,7 +49,7 @@ RECIPE = Recipe(
         description="Stroma, glands and tumour on synthetic whole slides.",
     ),
     options=TrainingOptions(steps=1400, uniform_share=0.35),
-    budgets=((64, 128), (128, 256)),
+    budgets=((64, 128), (128, 256), (256, 512)),
     scenes=lambda data: scenes(),
     validation=lambda data: _images(VALIDATION),
     held_out=lambda data: {"synthetic slides": _images(HELD_OUT)},

@@ -14,6 +14,7 @@ from benchmarks.plugin.report import table as plugin_table
 from napari_deformdown.network.catalogue import list_models, load_config
 from napari_deformdown.network.config import ModelConfig
 
+from .study_table import equal_time_table
 from .study_table import table as study_table
 
 __all__ = ["PAGES", "cost_table", "fill", "score_table"]
@@ -66,10 +67,11 @@ def fill(text: str) -> str:
         "motivation": motivation_table(_result("motivation")).rstrip(),
         "plugin": plugin_table(_result("plugin")).rstrip(),
         "study": study_table(RESULTS / "study").rstrip(),
+        "equal": equal_time_table(RESULTS / "study").rstrip(),
     }
     for name, table in tables.items():
-        pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
-        text = re.sub(pattern, lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text, flags=re.S)
+        pattern = rf"(?<=<!-- {name}:begin -->\n).*?(?=<!-- {name}:end -->)"
+        text = re.sub(pattern, f"{table}\n".replace("\\", r"\\"), text, flags=re.S)
     return text
 
 

@@ -17,6 +17,8 @@ SHARPNESS = 2.0
 # Uniform fractions that validation tries, from steep to uniform.
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 
+# Points up to which a budget is like the largest that fractions were chosen for.
+_TRIED = 1.5
 # Uniform fraction of methods that have no floors of their own.
 _COMPARED = 0.2
 
@@ -207,8 +209,9 @@ class ModelConfig:
         """The uniform fraction at a budget: one of `FRACTIONS` or of `floors`, the nearest to what lies between floors.
 
         Between floors it is linear in the logarithms. No fraction that nobody has tried is used, and neighbouring
-        budgets share a warp. Floors are chosen for learnt sampling alone, and may have gone back to uniform: the
-        methods that it is compared with have one that shows what they do.
+        budgets share a warp. Far above the largest budget of the floors it is 1: the more points, the less learnt
+        sampling buys, and a steepness chosen for few of them harms. Floors are chosen for learnt sampling alone, and
+        may have gone back to uniform: the methods that it is compared with have one that shows what they do.
 
         Parameters
         ----------
@@ -224,6 +227,8 @@ class ModelConfig:
             return self.uniform_fraction
         if method != "learnt":
             return _COMPARED
+        if budget[0] * budget[1] > _TRIED * max(points for points, _, _ in self.floors):
+            return 1.0
         fractions = [
             _between(budget[0] * budget[1], {n: f for n, s, f in self.floors if s == at}) for at in self._spreads
         ]

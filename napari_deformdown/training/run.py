@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -49,13 +50,16 @@ def _prepare(plan: TrainingPlan) -> Training:
     scenes = PairScenes(plan.training_pairs, plan.ids, config)
     mean, std = channel_statistics(scenes)
     config = replace(config, mean=config.mean if "mean" in chosen else mean, std=config.std if "std" in chosen else std)
+    budgets = [*(budget for budget, _ in options.batches), config.budget]
+    rows, columns = max(budgets, key=math.prod)
     files = [(pair.image.resolve(), pair.labels.resolve()) for pair in plan.training_pairs]
     return Training(
         config=config,
         options=options,
         scenes=scenes,
         validation=[_validation_image(pair, plan.ids) for pair in plan.validation_pairs],
-        budgets=tuple(dict.fromkeys([*(budget for budget, _ in options.batches), config.budget])),
+        # above the largest of these the sampler goes back to uniform
+        budgets=tuple(dict.fromkeys([*budgets, (2 * rows, 2 * columns)])),
         data=repr((plan.ids, files)),
         record={
             "preset": plan.preset,

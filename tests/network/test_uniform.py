@@ -85,6 +85,9 @@ def test_fractions_in_closed_form() -> None:
     assert CONFIG.fraction_at((10, 10)) == CONFIG.uniform_fraction
     assert config.fraction_at((10, 10), "edge") == config.fraction_at((100, 100), "transport") == 0.2
     assert ModelConfig.from_dict(config.to_dict()) == config
+    # far above what was tried: uniform
+    assert config.fraction_at((120, 120)) == 0.6 and config.fraction_at((130, 130)) == 1.0
+    assert config.fraction_at((130, 130), "edge") == 0.2
 
 
 def test_fractions_follow_the_spread_of_the_density() -> None:
