@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -19,7 +21,7 @@ class LatticeWarp(Warp):
     """A warp whose way from the image to sampled space is, for showing results, bilinear between nodes of a lattice."""
 
     _shown: NDArray[np.float32] | None = None
-    _grid: Tensor | None = None
+    _grid: Callable[[], Tensor | None] = staticmethod(lambda: None)
 
     def footprint(self, h: int, w: int) -> Tensor:
         # Both axes bend: the area is that of the quadrilateral between a point's corners, and the extents are the
@@ -36,12 +38,13 @@ class LatticeWarp(Warp):
         return extent * ratio.clamp(min=torch.finfo(self.dtype).tiny ** 0.5).sqrt()
 
     def grid(self, h: int, w: int) -> Tensor:
-        # Asked for several times on the way to a result; the last one is kept, if it is no part of a training.
-        if self._grid is not None and self._grid.shape[1:3] == (h, w):
-            return self._grid
+        # Asked for several times on the way to a result: known as long as somebody holds it.
+        known = self._grid()
+        if known is not None and known.shape[1:3] == (h, w):
+            return known
         grid = super().grid(h, w)
         if not grid.requires_grad:
-            self._grid = grid
+            self._grid = weakref.ref(grid)
         return grid
 
     def reads(self, h: int, w: int, supersample: int = 1) -> tuple[Tensor, Tensor]:

@@ -91,11 +91,13 @@ def segment(
             seconds.update(known.seconds)
         seconds["density"] = seconds.get("density", 0.0) + placed.seconds
         with timed("density", seconds, None):
-            context = None
+            context = points = None
             if known is not None and known.coarse is not None and (placed.way != "uniform" or model.twin is None):
+                points = placed.warp.grid(*budget)  # held, so that the reads below find it
                 context = ContextHead.at_points(known.coarse, placed.warp, budget)
         with timed("sampling", seconds, progress):
             sampled, read = sample(pyramid, placed.warp, budget, progress=in_chunks)
+            del points
         with timed("network", seconds, progress):
             logits = model(sampled.to(model.device), placed.way, context)
             probabilities = torch.softmax(logits.float(), 1)[0].cpu()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 
 import pytest
 import torch
@@ -74,6 +75,15 @@ def test_cells_are_searched_exactly(density) -> None:
     found = search_cells(nodes, goal[0].T, items)
     assert (found.T - points[0]).abs().max() < 1e-6
     assert search_cells(nodes, goal[0].T + 2, items).isnan().all()
+
+
+def test_a_grid_is_known_as_long_as_it_is_held() -> None:
+    warp = MongeWarp(smooth_density())
+    held = warp.grid(20, 30)
+    assert warp.grid(20, 30) is held and warp.grid(20, 31) is not held
+    address = weakref.ref(held)
+    del held
+    assert address() is None  # results keep their warps by the hundred, and grids are large
 
 
 @given(DENSITIES)
