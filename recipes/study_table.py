@@ -39,7 +39,7 @@ def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
 def equal_time_table(folder: Path, preset: str = "default") -> str:
     """Learnt sampling against uniform sampling that takes as many seconds, by set and budget, as Markdown.
 
-    Means over images; over seeds as well, where all of them can be compared. Where learnt sampling has gone back to
+    Means over images and seeds; nothing is extrapolated beyond the budgets that were measured. Where learnt sampling has gone back to
     uniform there is nothing to compare.
     """
     found: dict[tuple[str, str], list[tuple[float, float, float | None]]] = {}
@@ -47,20 +47,21 @@ def equal_time_table(folder: Path, preset: str = "default") -> str:
         rows = [row for row in json.loads(path.read_text("utf-8")) if row["preset"] == preset]
         for name in dict.fromkeys(row["set"] for row in rows):
             mine = [{**row, "miou": row["pooled_foreground_miou"]} for row in rows if row["set"] == name]
-            seen = {row["budget"] for row in mine if row["overview_points"]}
+            scores = {(row["budget"], row["method"]): row["miou"] for row in mine}
             for one in equal_time(mine):
-                if one.method == "learnt" and one.budget in seen:
+                # the same to the last digit: the model has gone back to uniform
+                if one.method == "learnt" and one.miou != scores.get((one.budget, "uniform")):
                     found.setdefault((name, one.budget), []).append((one.miou, one.cost, one.uniform))
     lines = ["| set | budget | learnt | ms | uniform in as many ms | gain |", "|---|---|---:|---:|---:|---:|"]
     for (name, budget), values in sorted(found.items(), key=lambda item: (item[0][0], int(item[0][1].split("x")[0]))):
-        known = [(learnt, uniform) for learnt, _, uniform in values if uniform is not None]
+        known = [uniform for _, _, uniform in values if uniform is not None]
+        learnt = statistics.fmean(value for value, _, _ in values)
         milliseconds = 1000 * statistics.fmean(cost for _, cost, _ in values)
-        if len(known) < len(values):
-            lines.append(f"| {name} | {budget} | | {milliseconds:.0f} | not measured | |")
-            continue
-        learnt, uniform = (statistics.fmean(v) for v in zip(*known, strict=True))
-        gain = 100 * (learnt - uniform)
-        lines.append(f"| {name} | {budget} | {learnt:.3f} | {milliseconds:.0f} | {uniform:.3f} | {gain:+.1f} |")
+        rest = "not measured | "
+        if len(known) == len(values):
+            uniform = statistics.fmean(known)
+            rest = f"{uniform:.3f} | {100 * (learnt - uniform):+.1f}"
+        lines.append(f"| {name} | {budget} | {learnt:.3f} | {milliseconds:.0f} | {rest} |")
     return "\n".join(lines) + "\n"
 
 
