@@ -64,6 +64,8 @@ def run(
     name = f"{recipe.config.name}-{preset}-{seed}"
     file = output / f"{name}.json"
     if file.exists():
+        if budgets:
+            raise SystemExit(f"{file} is there already: remove it to score other budgets.")
         return file
     minutes = 0.0 if trained else _train(recipe, data, preset, seed, output / name, steps)
     model = load_model(trained or output / name, "cpu")

@@ -39,8 +39,8 @@ def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
 def equal_time_table(folder: Path, preset: str = "default") -> str:
     """Learnt sampling against uniform sampling that takes as many seconds, by set and budget, as Markdown.
 
-    Means over images and seeds; nothing is extrapolated beyond the budgets that were measured. Where learnt sampling has gone back to
-    uniform there is nothing to compare.
+    Means over images and seeds; nothing is extrapolated beyond the budgets that were measured. Where learnt sampling
+    has gone back to uniform there is nothing to compare.
     """
     found: dict[tuple[str, str], list[tuple[float, float, float | None]]] = {}
     for path in sorted(folder.glob("*.json")):

@@ -45,7 +45,7 @@ def search_cells(nodes: Tensor, goal: Tensor, item: Tensor) -> Tensor:
         point, cell = inside.nonzero(as_tuple=True)
         t, s, missed = _unmixed(wanted[point], *(corner[which[point], cell] for corner in (a, b, c, d)))
         least = torch.full_like(wanted[:, 0], torch.inf).scatter_reduce(0, point, missed, "amin")
-        best = missed == least[point]
+        best = (missed == least[point]) & (missed <= 1e3 * rim)
         y, x = cell // columns + t, cell % columns + s
         found[:, first + point[best]] = torch.stack([y / rows, x / columns])[:, best]
     return found

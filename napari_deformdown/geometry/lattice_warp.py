@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from abc import abstractmethod
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ class LatticeWarp(Warp):
     """A warp whose way from the image to sampled space is, for showing results, bilinear between nodes of a lattice."""
 
     _shown: NDArray[np.float32] | None = None
-    _grid: Callable[[], Tensor | None] = staticmethod(lambda: None)
+    _grid: weakref.ref[Tensor] | None = None
 
     def footprint(self, h: int, w: int) -> Tensor:
         # Both axes bend: the area is that of the quadrilateral between a point's corners, and the extents are the
@@ -38,14 +38,17 @@ class LatticeWarp(Warp):
         return extent * ratio.clamp(min=torch.finfo(self.dtype).tiny ** 0.5).sqrt()
 
     def grid(self, h: int, w: int) -> Tensor:
+        if torch.is_grad_enabled():
+            return super().grid(h, w)
         # Asked for several times on the way to a result: known as long as somebody holds it.
-        known = self._grid()
-        if known is not None and known.shape[1:3] == (h, w):
-            return known
-        grid = super().grid(h, w)
-        if not grid.requires_grad:
-            self._grid = weakref.ref(grid)
-        return grid
+        known = None if self._grid is None else self._grid()
+        if known is None or known.shape[1:3] != (h, w):
+            known = super().grid(h, w)
+            self._grid = weakref.ref(known)
+        return known
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_grid": None}
 
     def reads(self, h: int, w: int, supersample: int = 1) -> tuple[Tensor, Tensor]:
         # Inverting the map for all reads and for corners would be most of the work: neighbouring points tell.

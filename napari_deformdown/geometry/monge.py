@@ -18,8 +18,8 @@ __all__ = ["MongeWarp"]
 _LEAST_FRACTION = 0.01
 # The map's least Jacobian determinant, as a part of the least density.
 _LEAST_SHARE = 0.1
-# The iteration ends at the latest after so many steps, which is before it has arrived where a density is all in one small
-# place; most others are there sooner: where a step changes the potential, in units of a cell, by no more than `_CHANGE`.
+# The iteration ends at the latest after so many steps, before it has arrived where a density is all in one small place;
+# most others are there sooner, where a step changes the potential, in units of a cell, by no more than `_CHANGE`.
 ITERATIONS = 40
 _CHANGE = 0.03
 
@@ -35,7 +35,8 @@ class MongeWarp(LatticeWarp):
 
     The way to sampled space, p + grad psi, is bilinear between the corners of the density's cells and so exact and
     quick; the way to the image is its inverse by Newton's method, to rounding. The sampling density is d up to a few
-    per cent, wherever d is smooth over a cell or two and not all in one small place. Cells of the density count as squares.
+    per cent, wherever d is smooth over a cell or two and not all in one small place. Cells of the density count as
+    squares.
 
     Parameters
     ----------

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import numpy as np
-
-from .axes import View
 from .building import coarser_levels, halved_shapes
 from .level import Level
 from .progress import Progress
@@ -61,7 +57,7 @@ def complete_levels(
     keep = made_anew(levels, identity is not None)
     first = levels[0] if keep else levels[-1]
     given = [] if keep else list(levels)
-    if not keep and (not halved_shapes(first.shape) or nbytes(first) <= IN_MEMORY or _in_memory(first.array)):
+    if not keep and (not halved_shapes(first.shape) or nbytes(first) <= IN_MEMORY or first.in_memory):
         return [*given, *coarser_levels(first, progress)], None
     layout = stream_layout(first, keep)
     name = identity() if identity is not None else None
@@ -88,15 +84,6 @@ def _file_levels(file: TileFile, first: Level, keep: bool) -> list[Level]:
         factor = 2.0 ** (k + (not keep))
         made.append(Level(array, axes, (first.scale[0] * factor, first.scale[1] * factor), first.source))
     return made
-
-
-def _in_memory(array: Any) -> bool:
-    """Whether an array's pixels are in memory already: its levels may be there as well."""
-    while isinstance(array, View):
-        array = array.array
-    while isinstance(array, np.ndarray) and not isinstance(array, np.memmap) and isinstance(array.base, np.ndarray):
-        array = array.base
-    return isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
 
 
 def _in_rows(level: Level) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import chunk_lengths
+from .axes import View, chunk_lengths
 from .errors import Cancelled, ImageError
 
 __all__ = ["Level", "scaled", "value_range"]
@@ -69,6 +69,16 @@ class Level:
         if sizes is None:
             return (min(_VIRTUAL_CHUNK, self.shape[0]), min(_VIRTUAL_CHUNK, self.shape[1]))
         return sizes[self.axes.index("Y")], sizes[self.axes.index("X")]
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether its pixels are in memory: nothing has to be fetched or decoded."""
+        array = self.array
+        while isinstance(array, View):
+            array = array.array
+        while isinstance(array, np.ndarray) and not isinstance(array, np.memmap) and isinstance(array.base, np.ndarray):
+            array = array.base
+        return isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
 
     @property
     def remote(self) -> bool:

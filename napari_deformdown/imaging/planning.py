@@ -54,7 +54,7 @@ class Plan(ABC):
         Values that stand for 0 and 1, see `scaled`.
     """
 
-    # What `serve` takes: a chunk's number, and where its reads lie among the plan's own.
+    # What `serve` takes: a chunk's number, and from where to where its reads lie in the plan's order, if it has one.
     chunks: list[Chunk]
 
     def __init__(
@@ -102,8 +102,8 @@ class Plan(ABC):
 
     @property
     def in_memory(self) -> bool:
-        """Whether nothing has to be fetched or decoded."""
-        return isinstance(self._level.array, np.ndarray)
+        """Whether the level's pixels are in memory."""
+        return self._level.in_memory
 
     def ahead(self, chunks: Sequence[Chunk]) -> None:
         """Told which of `chunks` will be served soon, so that they can be fetched together.
@@ -195,7 +195,7 @@ class DensePlan(Plan):
         for row in (place // chunk_y * self._per_row for place in y[:2]):
             for column in (place // chunk_x for place in x[:2]):
                 found += np.bincount(row + column, minlength=len(found))
-        self.chunks = [(int(number), 0, len(which)) for number in np.flatnonzero(found)]
+        self.chunks = [(int(number), 0, 0) for number in np.flatnonzero(found)]
         # channels first: numpy is slow where its innermost loop is over three of them
         self._pixels = np.zeros((self._level.channels, rows, columns), np.float32)
 

@@ -22,7 +22,7 @@ from .arranging import best_shape, remove_layers
 from .cell_layers import layer_name, new_layer, part_shown, show_lines, show_points, style_of, update_layer
 from .detail import MOST_POINTS
 from .layer_data import KINDS, Content, Scene, differing
-from .quick import filters_loaded_once, in_order_once, order_left_alone
+from .quick import filters_loaded_once, in_order_once, order_left_alone, set_points
 
 if TYPE_CHECKING:
     from .sheets import Sheet
@@ -76,7 +76,7 @@ class Cells(QObject):
         self._visible: set[str] = {"image"}
         self._besides: list[Layer] = []
         self._grid, self._front, self._busy, self._ordering = True, "", False, False
-        self._fit, self._reveal = False, False
+        self._fit, self._reveal, self._peak = False, False, 0.0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._step)
@@ -187,6 +187,7 @@ class Cells(QObject):
         free = sorted((name for name in self._slots if name not in names), key=lambda name: name not in self._contents)
         renamed = dict(zip(free, new, strict=False))
         self._slots = tuple(renamed.get(name, name) for name in self._slots)
+        self._front = renamed.get(self._front, self._front)
 
         def moved(key: Key) -> Key:
             return renamed.get(key[0], key[0]), key[1]
@@ -290,6 +291,9 @@ class Cells(QObject):
     def _bring_up_to_date(self) -> bool:
         """As many layers as the window does not feel, for every turn ends with a drawing; whether there are more."""
         end = time.perf_counter() + _TURN
+        if self._densest() != self._peak:  # colours mean the same in all cells
+            self._peak = self._densest()
+            self._stale.update(dict.fromkeys((cell, "density") for cell in self.names))
         shown = [key for key in self._stale if key in self._layers and self._shows(key)]
         events = [self._layers[key].events for key in shown]
         with in_order_once([emitter for e in events for emitter in (e.data, e.scale, e.translate)]):
@@ -360,6 +364,8 @@ class Cells(QObject):
         assert self._scene is not None
         if kind == "lines":
             show_lines(self._layers[key], 1 / self._viewer.scene.camera.zoom)
+        elif kind == "points" and overlay is None:
+            set_points(self._layers[key], np.zeros((1, 2), np.float32), 1.0)
         elif kind == "points" and overlay is not None:
             image = self._layers.get((cell, "image"))
             view = None if image is None else part_shown(image)

@@ -238,7 +238,8 @@ class Chooser(PanelForm):
         if self.trial and self.model.value == self.trial:
             before = self.before
             tuned = "learnt" if "learnt" in methods else methods[0]
-            # What was before takes the place of uniform sampling: napari builds its grid anew for each further cell.
+            # What was before takes the place of uniform sampling, if that is not what was tuned: napari builds its grid
+            # anew for each further cell.
             methods = tuple(m for m in methods if m == tuned or m != "uniform")
             at = methods.index(tuned)
             methods = (*methods[:at], BEFORE, *methods[at:])

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QMessageBox
 from ..imaging.errors import ImageError
 from ..network.config import ModelError
 from .correct_form import CorrectForm
-from .engine import Request
+from .engine import BEFORE, Request
 from .import_dialogs import ImportDialogs
 from .jobs import Job, Latest, Progress
 from .keeping import Book, Entry, counted, lay_over
@@ -345,9 +345,12 @@ class CorrectPage(CorrectForm):
         if cells is None or self.entry is None or cells.scene is None:
             self.say("Run first, then look where results are unsure.")
             return
-        found = {name: cells.content(name).result for name in cells.names}
+        kind = self.kind.currentData()
+        # what the model before was unsure of no longer counts
+        names = [name for name in cells.names if name != BEFORE or kind == "disagreement"]
+        found = {name: cells.content(name).result for name in names}
         results = {name: result for name, result in found.items() if result is not None}
-        self.regions.next(results, self.kind.currentData(), self.entry.corrections, cells.scene.place)
+        self.regions.next(results, kind, self.entry.corrections, cells.scene.place)
 
     # ---- own classes
 

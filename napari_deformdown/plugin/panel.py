@@ -295,12 +295,12 @@ class SamplingPanel(Chooser):
         self.show_budget()
         self.saving.refresh()
         assert self.live.wanted is not None
-        request, truth, engine = self.live.wanted.request, self.live.wanted.truth, self.engine
+        request, truth, engine, methods = self.live.wanted.request, self.live.wanted.truth, self.engine, self.methods
         self.curve.set_source(
             lambda progress: CurveSource(
                 engine.pyramid(request.frame, progress),
                 engine.model(request, progress),
-                tuple(m for m in request.methods if m != BEFORE),
+                methods,
                 truth,
             )
         )

@@ -40,7 +40,8 @@ class Trials:
         if not entries:
             page.tuning.say("Nothing is corrected yet: paint at least one correction first.")
             return None
-        methods = tuple(m for m in request.methods if m in ("uniform", "learnt")) or ("learnt",)
+        # those that are ticked: during a trial uniform sampling is not shown, but learns all the same
+        methods = tuple(m for m in panel.methods if m in ("uniform", "learnt")) or ("learnt",)
         base = panel.shelf.base(request.model)
         return Setup(replace(request, model=base, before="", methods=methods), entries)
 

@@ -58,7 +58,7 @@ def _prepare(plan: TrainingPlan) -> Training:
         options=options,
         scenes=scenes,
         validation=[_validation_image(pair, plan.ids) for pair in plan.validation_pairs],
-        # above the largest of these the sampler goes back to uniform
+        # far above the largest of these the sampler goes back to uniform
         budgets=tuple(dict.fromkeys([*budgets, (2 * rows, 2 * columns)])),
         data=repr((plan.ids, files)),
         record={

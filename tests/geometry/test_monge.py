@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import weakref
 
 import pytest
@@ -78,9 +79,18 @@ def test_cells_are_searched_exactly(density) -> None:
 
 
 def test_a_grid_is_known_as_long_as_it_is_held() -> None:
-    warp = MongeWarp(smooth_density())
-    held = warp.grid(20, 30)
-    assert warp.grid(20, 30) is held and warp.grid(20, 31) is not held
+    density = smooth_density().requires_grad_()
+    warp = MongeWarp(density)
+    with torch.no_grad():
+        held = warp.grid(20, 30)
+        assert warp.grid(20, 30) is held and warp.grid(20, 31) is not held
+        held = warp.grid(20, 30)
+    # one without gradients is not what a training asks for
+    assert warp.grid(20, 30).requires_grad
+    warp = MongeWarp(density.detach())
+    with torch.no_grad():
+        held = warp.grid(20, 30)
+    assert torch.equal(pickle.loads(pickle.dumps(warp)).grid(20, 30), held)
     address = weakref.ref(held)
     del held
     assert address() is None  # results keep their warps by the hundred, and grids are large

@@ -285,12 +285,19 @@ def test_a_new_cell_takes_over_the_layers_of_one_that_went(docked, run, qtbot):
 
     panel.cell_boxes["edge"].click()
     qtbot.waitUntil(settled, timeout=60_000)
+    # a colour of the density means the same in all cells
+    limits = {tuple(viewer.layers[f"{name}: density"].contrast_limits) for name in panel._cells.names}
+    assert len(limits) == 1
     mine, points = list(viewer.layers), viewer.layers["edge: points"].data.copy()
     panel.cell_boxes["edge"].click()
     qtbot.waitUntil(settled, timeout=60_000)
     # what all cells have in common changes while it is hidden
     panel.classes.set_color(1, "#00ff00")
     viewer.layers["piece"].contrast_limits = (0, 77)
+    panel._cells.set_cells((*METHODS, "attraction"))
+    qtbot.waitUntil(settled, timeout=60_000)
+    # nothing of the other method under the new title
+    assert len(viewer.layers["attraction: points"].data) == 1
     panel.cell_boxes["attraction"].click()
     qtbot.waitUntil(settled, timeout=60_000)
     assert panel._cells.names == ("uniform", "learnt", "attraction") and set(viewer.layers) == set(mine)

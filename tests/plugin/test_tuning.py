@@ -144,6 +144,8 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
     assert not torch.equal(after.probabilities, base_result.probabilities)
     assert "before" in panel.verdict.text() and set(panel.comparison.scores) == {"before", "learnt"}
     assert panel.curve is not None and viewer.layers["before: segmentation"].visible
+    # again in mid-trial: what is not shown learns as well
+    assert panel.correct.trials.setup().base.methods == ("uniform", "learnt")
     # keep
     tuning.keep("first")
     qtbot.waitUntil(lambda: not panel.trial, timeout=60_000)
