@@ -76,7 +76,7 @@ class Cells(QObject):
         self._visible: set[str] = {"image"}
         self._besides: list[Layer] = []
         self._grid, self._front, self._busy, self._ordering = True, "", False, False
-        self._fit, self._reveal, self._peak = False, False, 0.0
+        self._fit, self._reveal = False, False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._step)
@@ -291,14 +291,12 @@ class Cells(QObject):
     def _bring_up_to_date(self) -> bool:
         """As many layers as the window does not feel, for every turn ends with a drawing; whether there are more."""
         end = time.perf_counter() + _TURN
-        if self._densest() != self._peak:  # colours mean the same in all cells
-            self._peak = self._densest()
-            self._stale.update(dict.fromkeys((cell, "density") for cell in self.names))
         shown = [key for key in self._stale if key in self._layers and self._shows(key)]
         events = [self._layers[key].events for key in shown]
         with in_order_once([emitter for e in events for emitter in (e.data, e.scale, e.translate)]):
             while shown and time.perf_counter() < end:
                 self._update(shown.pop(0))
+        self._share_scale()
         again = [] if shown else [key for key in self._redraw if key in self._layers and self._shows(key)]
         while again and time.perf_counter() < end:
             key = again.pop(0)
@@ -313,6 +311,14 @@ class Cells(QObject):
     def _densest(self) -> float:
         peaks = [float(c.overlay.density.max()) for c in self._contents.values() if c.overlay is not None]
         return max([2.0, *peaks])
+
+    def _share_scale(self) -> None:
+        """Have a colour of the density mean the same in all cells."""
+        limits = 1.0, self._densest()
+        for name in self.names:
+            layer: Any = self._layers.get((name, "density"))
+            if layer is not None and self._shows((name, "density")) and tuple(layer.contrast_limits) != limits:
+                layer.contrast_limits = limits
 
     def _make(self, key: Key) -> None:
         assert self._scene is not None
