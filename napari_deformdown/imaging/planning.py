@@ -10,27 +10,17 @@ from numpy.typing import NDArray
 
 from .level import Level, scaled
 
-__all__ = ["DensePlan", "Plan", "SparsePlan", "plan_reads"]
+__all__ = ["Plan", "plan_for"]
 
 # Pixels of a level for each read up to which the level is kept whole.
 _DENSE = 4
 
-Chunk = tuple[int, int, int]
 Neighbours = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 
-def plan_reads(
-    index: int,
-    level: Level,
-    places: NDArray[np.float64],
-    full: tuple[int, int],
-    which: NDArray[np.int64],
-    share: NDArray[np.float32],
-    bounds: tuple[float, float],
-) -> Plan:
-    """The plan that suits how densely a level is read, see `Plan`."""
-    dense = level.shape[0] * level.shape[1] <= _DENSE * len(which)
-    return (DensePlan if dense else SparsePlan)(index, level, places, full, which, share, bounds)
+def plan_for(level: Level, reads: int) -> type[Plan]:
+    """The kind of plan that suits so many reads of a level."""
+    return DensePlan if level.shape[0] * level.shape[1] <= _DENSE * reads else SparsePlan
 
 
 class Plan(ABC):
@@ -54,8 +44,8 @@ class Plan(ABC):
         Values that stand for 0 and 1, see `scaled`.
     """
 
-    # What `serve` takes: a chunk's number, and from where to where its reads lie in the plan's order, if it has one.
-    chunks: list[Chunk]
+    # Numbers of the chunks that are needed.
+    chunks: list[int]
 
     def __init__(
         self,
@@ -82,7 +72,7 @@ class Plan(ABC):
         """Find out which chunks are needed by reads between these rows and columns."""
 
     @abstractmethod
-    def serve(self, chunk: Chunk) -> int:
+    def serve(self, chunk: int) -> int:
         """Read one of `chunks` and keep what the reads need of it; returns the bytes read. Safe in several threads.
 
         Raises
@@ -105,7 +95,7 @@ class Plan(ABC):
         """Whether the level's pixels are in memory."""
         return self._level.in_memory
 
-    def ahead(self, chunks: Sequence[Chunk]) -> None:
+    def ahead(self, chunks: Sequence[int]) -> None:
         """Told which of `chunks` will be served soon, so that they can be fetched together.
 
         Raises
@@ -113,7 +103,7 @@ class Plan(ABC):
         ImageError
             If they cannot be had.
         """
-        self._level.ahead([self._region(number) for number, _, _ in chunks])
+        self._level.ahead([self._region(chunk) for chunk in chunks])
 
     def _region(self, number: int) -> tuple[int, int, int, int]:
         """y0, y1, x0, x1 of a chunk."""
@@ -157,13 +147,14 @@ class SparsePlan(Plan):
         in_order = chunk[self._order]
         starts = np.flatnonzero(np.diff(in_order, prepend=-1))
         ends = np.append(starts[1:], len(in_order))
-        self.chunks = list(zip(in_order[starts].tolist(), starts.tolist(), ends.tolist(), strict=True))
+        self.chunks = in_order[starts].tolist()
+        # where the reads of each lie in that order
+        self._parts = dict(zip(self.chunks, zip(starts.tolist(), ends.tolist(), strict=True), strict=True))
 
-    def serve(self, chunk: Chunk) -> int:
-        number, start, end = chunk
-        top, bottom, left, right_end = self._region(number)
+    def serve(self, chunk: int) -> int:
+        top, bottom, left, right_end = self._region(chunk)
         pixels = self._level.read(top, bottom, left, right_end)
-        mine = self._order[start:end]
+        mine = self._order[slice(*self._parts[chunk])]
         wide = pixels.shape[1]
         at = (self._row[mine] - top) * wide + (self._column[mine] - left)
         down, right = self._down[mine, None], self._right[mine, None]
@@ -195,12 +186,12 @@ class DensePlan(Plan):
         for row in (place // chunk_y * self._per_row for place in y[:2]):
             for column in (place // chunk_x for place in x[:2]):
                 found += np.bincount(row + column, minlength=len(found))
-        self.chunks = [(int(number), 0, 0) for number in np.flatnonzero(found)]
+        self.chunks = np.flatnonzero(found).tolist()
         # channels first: numpy is slow where its innermost loop is over three of them
         self._pixels = np.zeros((self._level.channels, rows, columns), np.float32)
 
-    def serve(self, chunk: Chunk) -> int:
-        top, bottom, left, right = self._region(chunk[0])
+    def serve(self, chunk: int) -> int:
+        top, bottom, left, right = self._region(chunk)
         pixels = self._level.read(top, bottom, left, right)
         self._pixels[:, top:bottom, left:right] = np.moveaxis(scaled(pixels, self._bounds), -1, 0)
         return pixels.nbytes

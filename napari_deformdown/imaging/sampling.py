@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..geometry import UniformWarp, Warp
 from .blending import upper_level
-from .planning import Chunk, Plan, plan_reads
+from .planning import Plan, plan_for
 from .progress import Progress
 from .pyramid import Pyramid
 from .streaming import workers
@@ -121,7 +121,8 @@ def _plans(pyramid: Pyramid, places: NDArray[np.float64], side: NDArray[np.float
         which = np.flatnonzero(weight)
         if len(which):
             level = pyramid.levels[index]
-            plans.append(plan_reads(index, level, places, pyramid.shape, which, weight[which], pyramid.value_range))
+            kind = plan_for(level, len(which))
+            plans.append(kind(index, level, places, pyramid.shape, which, weight[which], pyramid.value_range))
     return plans
 
 
@@ -130,18 +131,18 @@ def overview(pyramid: Pyramid, size: tuple[int, int]) -> tuple[Tensor, Reading]:
     return sample(pyramid, UniformWarp(), size)
 
 
-def _served(plans: Sequence[Plan], jobs: Sequence[tuple[Plan, Chunk]]) -> Generator[int, None, None]:
+def _served(plans: Sequence[Plan], jobs: Sequence[tuple[Plan, int]]) -> Generator[int, None, None]:
     """Bytes read for each job."""
     if all(plan.in_memory for plan in plans):
         return (_serve(job) for job in jobs)
     return _in_threads(_serve, jobs, _ahead if any(plan.remote for plan in plans) else None)
 
 
-def _serve(job: tuple[Plan, Chunk]) -> int:
+def _serve(job: tuple[Plan, int]) -> int:
     return job[0].serve(job[1])
 
 
-def _ahead(jobs: Sequence[tuple[Plan, Chunk]]) -> None:
+def _ahead(jobs: Sequence[tuple[Plan, int]]) -> None:
     for plan in dict.fromkeys(plan for plan, _ in jobs):
         plan.ahead([chunk for owner, chunk in jobs if owner is plan])
 
