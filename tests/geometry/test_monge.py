@@ -141,6 +141,20 @@ def test_the_sampling_density_is_the_density_asked_for() -> None:
     assert error.mean() < 0.02 and error.max() < 0.15
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_every_cell_gets_its_points_where_they_are_concentrated(dtype) -> None:
+    # nine tenths of all points in a twentieth of the image: the plain iteration misplaces seven times as many
+    y, x = torch.meshgrid(pixel_centres(64), pixel_centres(128), indexing="ij")
+    density = (0.05 + 100 * torch.exp(-((y - 0.3) ** 2 + (x - 0.6) ** 2) / 0.02))[None].to(dtype)
+    y, x = (torch.arange(n + 1, dtype=dtype) / n for n in (64, 128))
+    corners = MongeWarp(density).lattice_to_sample(y[None], x.expand(1, 65, 129))[0].double()
+    one, other = corners[1:, 1:] - corners[:-1, :-1], corners[1:, :-1] - corners[:-1, 1:]
+    points = (one[..., 1] * other[..., 0] - one[..., 0] * other[..., 1]).abs() / 2
+    wanted = normalise(density.double())[0] / points.numel()
+    wanted = wanted + 0.01 * (1 / points.numel() - wanted)
+    assert float((points - wanted).abs().sum()) / 2 < 0.001
+
+
 def test_rows_and_columns_are_treated_alike() -> None:
     density = smooth_density(40, 40)
     turned = MongeWarp(density.transpose(1, 2)).grid(30, 30)
