@@ -126,7 +126,7 @@ def _overlays(panel: Any, drawn: Drawn, gaps: Gaps) -> Figures:
     methods = panel.methods
 
     def fresh(kinds: Iterable[str]) -> bool:
-        return not any((m, k) in cells._stale for m in methods for k in kinds)
+        return all(cells.up_to_date(m, k) for m in methods for k in kinds)
 
     def placed() -> bool:
         overlays = [cells.content(m).overlay for m in methods]
@@ -173,7 +173,7 @@ def _toggles(panel: Any, drawn: Drawn, gaps: Gaps) -> list[float]:
 
 def _shows(panel: Any, kind: str, shown: bool) -> bool:
     cells, keys = panel._cells, [(m, kind) for m in panel.methods]
-    return all(cells.layer(*key).visible == shown and not (shown and key in cells._stale) for key in keys)
+    return all(cells.layer(*key).visible == shown and (not shown or cells.up_to_date(*key)) for key in keys)
 
 
 def _pans(viewer: Any, drawn: Drawn, gaps: Gaps, doing: str) -> list[float]:

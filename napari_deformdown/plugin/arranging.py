@@ -1,21 +1,128 @@
-"""Layers among others in the viewer: the grid that suits them, and taking them away without a crash."""
+"""Layers among others in the viewer: their order, the grid that suits them, and taking them away without a crash."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Layer, Points
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
-from .quick import in_order_once
+from .quick import filters_loaded_once, in_order_once, order_left_alone
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-__all__ = ["best_shape", "remove_layers"]
+__all__ = ["Arrangement", "best_shape", "remove_layers"]
+
+# Between cells, in pixels of the screen.
+_SPACING = 4
+
+
+class Arrangement:
+    """Groups of layers in cells of napari's own grid, or over each other.
+
+    Layer order is napari's grid: with a negative stride cells are filled from the top of the list, so the topmost group
+    is the left cell, the next one its neighbour, and what the user has open comes after them and is never moved.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where the layers are.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self.side_by_side = True
+        # layers of the user's that need no cell
+        self.besides: list[Layer] = []
+        # whether the whole image is to be shown when they are in place
+        self.unfit = False
+        self._moving = False
+
+    @property
+    def emitters(self) -> list[Any]:
+        """Events by which napari puts its scene in order when layers are put in place."""
+        grid = self._viewer.canvas.grid.events
+        return [self._viewer.layers.events.reordered, grid.stride, grid.shape, grid.enabled, grid.spacing]
+
+    def insert(self, layer: Layer, above: Sequence[Layer]) -> None:
+        """Add a layer just below the lowest of those above it, or on top: moving it later would cost as much again."""
+        layers = self._viewer.layers
+        active = layers.selection.active
+        with self._own_move(), filters_loaded_once(), order_left_alone(layers.events.reordered):
+            layers.insert(layers.index(above[0]) if above else len(layers), layer)
+        layers.selection.active = active
+
+    def put_in_place(self, order: Sequence[Layer], each: int, cells: int, title: Layer) -> None:
+        """Have layers on top of all others, and the grid as it suits them.
+
+        Parameters
+        ----------
+        order : sequence of Layer
+            From the bottom up.
+        each : int
+            Layers in a cell.
+        cells : int
+            How many cells are shown.
+        title : Layer
+            One that fills its cell.
+        """
+        layers = self._viewer.layers
+        with self._own_move():
+            # From the top down: taking one up moves nothing that is in place already.
+            for index, layer in zip(range(len(layers) - 1, -1, -1), reversed(order), strict=False):
+                if layers[index] is not layer:
+                    layers.move(layers.index(layer), index + 1)
+        grid = self._viewer.canvas.grid
+        if self.side_by_side:
+            if (grid.stride, grid.spacing) != (-each, _SPACING):
+                grid.stride, grid.spacing = -each, _SPACING
+            shape = self._best_shape(order, each, cells, title)
+            if tuple(grid.shape) != shape:
+                grid.shape = shape
+                self.unfit = True
+        if grid.enabled != self.side_by_side:
+            grid.enabled = self.side_by_side
+            self.unfit = True
+
+    def fit_to_view(self) -> None:
+        """Show the whole image if the grid is another one than before."""
+        if self.unfit:
+            self.unfit = False
+            self._viewer.fit_to_view()
+
+    def keep_on_top(self, mine: Sequence[Layer], added: Layer) -> bool:
+        """Whether a layer was added by somebody else, who must not push the cells apart: it goes below ours."""
+        if self._moving or not mine or any(added is layer for layer in mine):
+            return False
+        layers = self._viewer.layers
+        lowest = min((layers.index(layer) for layer in mine if layer in layers), default=None)
+        index = layers.index(added)
+        if lowest is not None and index > lowest:
+            with self._own_move():
+                layers.move(index, lowest)
+        return True
+
+    @contextmanager
+    def _own_move(self) -> Iterator[None]:
+        self._moving = True
+        try:
+            yield
+        finally:
+            self._moving = False
+
+    def _best_shape(self, order: Sequence[Layer], each: int, cells: int, title: Layer) -> tuple[int, int]:
+        mine = set(map(id, [*order, *self.besides]))
+        if any(id(layer) not in mine for layer in self._viewer.layers):
+            # The image itself and its ground truth go round to the first cell, below what is there.
+            cells += math.ceil((len(self._viewer.layers) - len(order)) / each)
+        extent = np.ptp(title.extent.world, axis=0)[-2:]
+        return best_shape(cells, extent, self._viewer.canvas.size)
 
 
 def best_shape(cells: int, extent: Any, canvas: tuple[int, int]) -> tuple[int, int]:

@@ -1,8 +1,4 @@
-"""The comparison's layers: made when they are first wanted, updated in place, side by side in napari's own grid.
-
-Layer order is napari's grid: with a negative stride cells are filled from the top of the list, so the topmost group is
-the left cell, the next one its neighbour, and what the user has open comes after them and is never moved.
-"""
+"""The comparison's layers: made when they are first wanted, updated in place, side by side in napari's own grid."""
 
 from __future__ import annotations
 
@@ -18,11 +14,11 @@ from napari.viewer import Viewer
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from .arranging import best_shape, remove_layers
+from .arranging import Arrangement, remove_layers
 from .cell_layers import layer_name, new_layer, part_shown, show_lines, show_points, style_of, update_layer
 from .detail import MOST_POINTS
 from .layer_data import KINDS, Content, Scene, differing
-from .quick import filters_loaded_once, in_order_once, order_left_alone, set_points
+from .quick import in_order_once, set_points
 
 if TYPE_CHECKING:
     from .sheets import Sheet
@@ -74,9 +70,8 @@ class Cells(QObject):
         self._kind_of_image: tuple[Any, ...] = ()
         self._kinds: set[str] = {"image"}
         self._visible: set[str] = {"image"}
-        self._besides: list[Layer] = []
-        self._grid, self._front, self._busy, self._ordering = True, "", False, False
-        self._fit, self._reveal = False, False
+        self._arrangement = Arrangement(viewer)
+        self._front, self._busy, self._reveal = "", False, False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._step)
@@ -128,7 +123,7 @@ class Cells(QObject):
     def set_scene(self, scene: Scene, besides: Iterable[Layer | None] = ()) -> None:
         """The image that everything lies over, and layers of the user's that need no cell: every cell shows them."""
         before, self._scene = self._scene, replace(scene, sheet=self._sheet)
-        self._besides = [layer for layer in besides if layer is not None]
+        self._arrangement.besides = [layer for layer in besides if layer is not None]
         image = (scene.options["rgb"], scene.options["multiscale"], len(scene.options["scale"]))
         if image != self._kind_of_image:
             self._remove()
@@ -220,6 +215,10 @@ class Cells(QObject):
         self._stale.update(dict.fromkeys((c, k) for k in KINDS if k in set(kinds) for c in cells))
         self._schedule()
 
+    def up_to_date(self, cell: str, kind: str) -> bool:
+        """Whether a layer shows what it should."""
+        return (cell, kind) not in self._stale
+
     def catch_up(self) -> None:
         """Have what is shown up to date before the window's next drawing: another one for it would take as long."""
         if self._scene is not None and not self._busy and all(key in self._layers for key in self._wanted()):
@@ -240,8 +239,8 @@ class Cells(QObject):
 
     def side_by_side(self, enabled: bool) -> None:
         """All cells beside each other, or one in front that `flip` changes."""
-        self._grid = enabled
-        self._fit = True
+        self._arrangement.side_by_side = enabled
+        self._arrangement.unfit = True
         self._arrange()
 
     def flip(self, cell: str | None = None) -> None:
@@ -306,7 +305,8 @@ class Cells(QObject):
 
     def _shows(self, key: Key) -> bool:
         cell, kind = key
-        return cell in self._contents and kind in self._visible and (self._grid or cell == self._front)
+        in_front = self._arrangement.side_by_side or cell == self._front
+        return cell in self._contents and kind in self._visible and in_front
 
     def _densest(self) -> float:
         peaks = [float(c.overlay.density.max()) for c in self._contents.values() if c.overlay is not None]
@@ -325,16 +325,7 @@ class Cells(QObject):
         cell, kind = key
         layer = new_layer(cell, kind, self._scene, self._contents.get(cell, Content()), self._densest())
         above = [self._layers[k] for k in self._wanted()[self._wanted().index(key) + 1 :] if k in self._layers]
-        layers = self._viewer.layers
-        active = layers.selection.active
-        self._ordering = True
-        try:
-            # Where it belongs: moving it later would cost as much again.
-            with filters_loaded_once(), order_left_alone(layers.events.reordered):
-                layers.insert(layers.index(above[0]) if above else len(layers), layer)
-        finally:
-            self._ordering = False
-        layers.selection.active = active
+        self._arrangement.insert(layer, above)
         self._layers[key] = layer
         self._stale.pop(key, None)
         self._style[key] = style_of(kind, self._scene)
@@ -386,43 +377,18 @@ class Cells(QObject):
         self._reveal |= reveal
         if not wanted or any(key not in self._layers for key in wanted):
             return
-        grid = self._viewer.canvas.grid.events
-        emitters = [self._viewer.layers.events.reordered, grid.stride, grid.shape, grid.enabled, grid.spacing]
-        with in_order_once([*emitters, *(layer.events.visible for layer in self._layers.values())]):
-            self._put_in_place(wanted)
+        emitters = [*self._arrangement.emitters, *(layer.events.visible for layer in self._layers.values())]
+        with in_order_once(emitters):
+            order = [self._layers[key] for key in wanted]
+            title = self._layers[self.names[0], "image"]
+            self._arrangement.put_in_place(order, len(self._kinds), len(self.names), title)
+            for (_, kind), layer in self._layers.items():
+                if kind == "image" and not layer.name_overlay.visible:
+                    layer.name_overlay.visible = True  # the cell's title
             if self._reveal:
                 self._reveal = False
                 self._show_wanted(None if reveal else [key for key in self._layers if key not in self._new])
-        if self._fit:
-            self._fit = False
-            self._viewer.fit_to_view()
-
-    def _put_in_place(self, wanted: list[Key]) -> None:
-        order = [self._layers[key] for key in wanted]
-        layers = self._viewer.layers
-        self._ordering = True
-        try:
-            # From the top down: taking one up moves nothing that is in place already.
-            for index, layer in zip(range(len(layers) - 1, -1, -1), reversed(order), strict=False):
-                if layers[index] is not layer:
-                    layers.move(layers.index(layer), index + 1)
-        finally:
-            self._ordering = False
-        grid = self._viewer.canvas.grid
-        if self._grid:
-            stride = -len(self._kinds)
-            if (grid.stride, grid.spacing) != (stride, 4):
-                grid.stride, grid.spacing = stride, 4
-            shape = self._best_shape()
-            if tuple(grid.shape) != shape:
-                grid.shape = shape
-                self._fit = True
-        if grid.enabled != self._grid:
-            grid.enabled = self._grid
-            self._fit = True
-        for (_, kind), layer in self._layers.items():
-            if kind == "image" and not layer.name_overlay.visible:
-                layer.name_overlay.visible = True  # the cell's title
+        self._arrangement.fit_to_view()
 
     def _apply_visible(self, keys: Iterable[Key] | None = None) -> None:
         with in_order_once([layer.events.visible for layer in self._layers.values()]):
@@ -438,15 +404,6 @@ class Cells(QObject):
                 if shown and key[1] in _OF_VIEW:
                     self._rest.start()  # the view may have moved meanwhile
 
-    def _best_shape(self) -> tuple[int, int]:
-        mine = set(map(id, [*self._layers.values(), *self._besides]))
-        cells = len(self.names)
-        if any(id(layer) not in mine for layer in self._viewer.layers):
-            # The image itself and its ground truth go round to the first cell, below what is there.
-            cells += math.ceil((len(self._viewer.layers) - len(self._layers)) / len(self._kinds))
-        extent = np.ptp(self._layers[self.names[0], "image"].extent.world, axis=0)[-2:]
-        return best_shape(cells, extent, self._viewer.canvas.size)
-
     # ---- the viewer's own life
 
     def _remove(self) -> None:
@@ -461,17 +418,6 @@ class Cells(QObject):
                 del self._layers[key]
 
     def _inserted(self, event: Any) -> None:
-        """A layer that the user adds must not push the cells apart: it goes below ours."""
-        if self._ordering or self.owns(event.value) or not self._layers:
-            return
-        layers = self._viewer.layers
-        lowest = min((layers.index(mine) for mine in self._layers.values() if mine in layers), default=None)
-        index = layers.index(event.value)
-        if lowest is not None and index > lowest:
-            self._ordering = True
-            try:
-                layers.move(index, lowest)
-            finally:
-                self._ordering = False
-        if self._grid and not self.busy:
+        moved = self._arrangement.keep_on_top(list(self._layers.values()), event.value)
+        if moved and self._arrangement.side_by_side and not self.busy:
             self._arrange()
