@@ -119,7 +119,8 @@ class _Mixture:
         least = torch.finfo(found.dtype).eps ** 0.75 * (1 + products.diagonal(dim1=1, dim2=2).sum(1))
         products = products + least[:, None, None] * torch.eye(len(self._bends)).to(products)
         shares = torch.linalg.solve(products, bends @ change.flatten(1).unsqueeze(2))
-        return found - (shares.mT @ ways).reshape(found.shape)
+        mixed: Tensor = found - (shares.mT @ ways).reshape(found.shape)
+        return mixed
 
 
 def _corner_gradient(psi: Tensor) -> Tensor:

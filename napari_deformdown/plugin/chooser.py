@@ -15,7 +15,7 @@ from ..imaging.errors import ImageError
 from ..network.config import ModelConfig
 from ..network.expected import CostEstimator, Expected
 from . import settings
-from .engine import BEFORE, Request
+from .engine import BEFORE, Request, compared_with_before
 from .form import PanelForm
 from .live import Wanted
 from .samples import METADATA
@@ -209,9 +209,11 @@ class Chooser(PanelForm):
         config, source = self.config, self.source
         if source is None or config is None:
             return None
+        # a tuned model is called as the one before, and costs the same
+        runs = [compared_with_before(self.methods) if m == BEFORE else m for m in self._side_by_side()]
         found = [
             self.estimator.expect(self.budget, method, model=config.name, image=source.name, shape=source.shape)
-            for method in self.methods
+            for method in runs
         ]
         known = [expected for expected in found if expected is not None]
         return sum(known[1:], known[0]) if known and len(known) == len(found) else None
@@ -234,25 +236,29 @@ class Chooser(PanelForm):
         if unfit:
             self.say(unfit)
             return None
-        methods, before = self.methods, ""
-        if self.trial and self.model.value == self.trial:
-            before = self.before
-            tuned = "learnt" if "learnt" in methods else methods[0]
-            # What was before takes the place of uniform sampling, if that is not what was tuned: napari builds its grid
-            # anew for each further cell.
-            methods = tuple(m for m in methods if m == tuned or m != "uniform")
-            at = methods.index(tuned)
-            methods = (*methods[:at], BEFORE, *methods[at:])
+        methods = self._side_by_side()
         return Request(
             frame=source.frame_at(self.viewer.dims),
             model=self.model.value,
             budget=self.budget,
             methods=methods,
-            before=before,
+            before=self.before if BEFORE in methods else "",
             sampler=self.sampler.currentData() or "",
             fraction=self.fraction,
             device=settings.read().device,
         )
+
+    def _side_by_side(self) -> tuple[str, ...]:
+        """The methods that are ticked; while a tuned model is on trial with what was before."""
+        methods = self.methods
+        if not methods or not self.trial or self.model.value != self.trial:
+            return methods
+        tuned = compared_with_before(methods)
+        # What was before takes the place of uniform sampling, if that is not what was tuned: napari builds its grid
+        # anew for each further cell.
+        methods = tuple(m for m in methods if m == tuned or m != "uniform")
+        at = methods.index(tuned)
+        return (*methods[:at], BEFORE, *methods[at:])
 
     def wanted(self) -> Wanted | None:
         """The request with the ground truth of its frame, or None after saying why that is impossible."""

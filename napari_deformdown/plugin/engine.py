@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .jobs import Progress
     from .sources import Frame
 
-__all__ = ["BEFORE", "Engine", "Request"]
+__all__ = ["BEFORE", "Engine", "Request", "compared_with_before"]
 
 # The method that stands for what the model before found.
 BEFORE = "before"
@@ -72,8 +72,7 @@ class Request:
         if method != BEFORE:
             return self, method
         others = tuple(m for m in self.methods if m != BEFORE)
-        method = "learnt" if "learnt" in others else others[0]
-        return replace(self, model=self.before, methods=others, before=""), method
+        return replace(self, model=self.before, methods=others, before=""), compared_with_before(others)
 
     def key(self, method: str) -> tuple[Hashable, ...]:
         """What tells the result of a method from others."""
@@ -82,6 +81,11 @@ class Request:
             return request.key(method)
         own = (self.sampler, self.fraction) if method == "learnt" else ()
         return (self.frame.key, self.model, self.device, self.budget, method, *own)
+
+
+def compared_with_before(methods: Sequence[str]) -> str:
+    """The one of the methods of a tuned model that is shown beside what it was before."""
+    return "learnt" if "learnt" in methods else methods[0]
 
 
 class Engine:

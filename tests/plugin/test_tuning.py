@@ -144,6 +144,9 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
     assert not torch.equal(after.probabilities, base_result.probabilities)
     assert "before" in panel.verdict.text() and set(panel.comparison.scores) == {"before", "learnt"}
     assert panel.curve is not None and viewer.layers["before: segmentation"].visible
+    # what is expected of the next run: both are sampled alike, and uniform sampling is not run
+    one = panel.estimator.expect(panel.budget, "learnt", model="earth", image=panel.source.name)
+    assert panel._expected() == one + one
     # again in mid-trial: what is not shown learns as well
     assert panel.correct.trials.setup().base.methods == ("uniform", "learnt")
     # keep
