@@ -39,8 +39,8 @@ def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
 def equal_time_table(folder: Path, preset: str = "default") -> str:
     """Learnt sampling against uniform sampling that takes as many seconds, by set and budget, as Markdown.
 
-    Means over images and seeds; nothing is extrapolated beyond the budgets that were measured. Where learnt sampling
-    has gone back to uniform there is nothing to compare.
+    Means over images and over the seeds of which learnt sampling has not gone back to uniform, with the spread of what it
+    gains over them; nothing is extrapolated beyond the budgets that were measured.
     """
     found: dict[tuple[str, str], list[tuple[float, float, float | None]]] = {}
     for path in sorted(folder.glob("*.json")):
@@ -59,14 +59,15 @@ def equal_time_table(folder: Path, preset: str = "default") -> str:
         milliseconds = 1000 * statistics.fmean(cost for _, cost, _ in values)
         rest = "not measured | "
         if len(known) == len(values):
-            uniform = statistics.fmean(known)
-            rest = f"{uniform:.3f} | {100 * (learnt - uniform):+.1f}"
+            gains = [100 * (value - uniform) for value, _, uniform in values if uniform is not None]
+            rest = f"{statistics.fmean(known):.3f} | {_cell(gains, '+.1f')}"
         lines.append(f"| {name} | {budget} | {learnt:.3f} | {milliseconds:.0f} | {rest} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(values: Sequence[float]) -> str:
+def _cell(values: Sequence[float], style: str = ".3f") -> str:
+    """Mean of some values; of several with their spread and number."""
     if not values:
         return ""
-    spread = f" ± {statistics.stdev(values):.3f} ({len(values)})" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.3f}{spread}"
+    spread = f" ± {statistics.stdev(values):{style.lstrip('+')}} ({len(values)})" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):{style}}{spread}"

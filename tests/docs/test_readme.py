@@ -56,3 +56,25 @@ def test_the_table_of_the_study_gives_means_and_the_spread_of_several_seeds(monk
         "| discs | 128x192 | 0.250 |  |",
     ]
     assert table(tmp_path, "miou").splitlines()[2:] == []
+
+
+def test_at_equal_time_each_seed_is_compared_with_itself(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from recipes.study_table import equal_time_table
+
+    def rows(uniform: list[float], learnt: list[float]) -> list[dict]:
+        budgets = (("64x96", 6144, 1.0), ("128x192", 24576, 4.0))
+        return [
+            {"set": "discs", "preset": "default", "budget": budget, "method": method, "seconds": factor * seconds}
+            | {"pooled_foreground_miou": score, "points": points, "overview_points": 0}
+            for method, scores, factor in (("uniform", uniform, 1), ("learnt", learnt, 2))
+            for (budget, points, seconds), score in zip(budgets, scores, strict=True)
+        ]
+
+    # half-way between the budgets, in the logarithm of the seconds; the second budget has gone back to uniform
+    for seed, (uniform, learnt) in enumerate([([0.2, 0.4], [0.35, 0.4]), ([0.3, 0.5], [0.37, 0.6])]):
+        (tmp_path / f"discs-default-{seed}.json").write_text(json.dumps(rows(uniform, learnt)), "utf-8")
+    assert equal_time_table(tmp_path).splitlines()[2:] == [
+        "| discs | 64x96 | 0.360 | 2000 | 0.350 | +1.0 ± 5.7 (2) |",
+        "| discs | 128x192 | 0.600 | 8000 | not measured |  |",
+    ]
