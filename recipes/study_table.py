@@ -39,8 +39,8 @@ def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
 def equal_time_table(folder: Path, preset: str = "default") -> str:
     """Learnt sampling against uniform sampling that takes as many seconds, by set and budget, as Markdown.
 
-    Means over images and over the seeds of which learnt sampling has not gone back to uniform, with the spread of what it
-    gains over them; nothing is extrapolated beyond the budgets that were measured.
+    Means over images and over those seeds whose learnt sampling has not gone back to uniform, with the spread of what
+    it gains; nothing is extrapolated beyond the budgets that were measured.
     """
     found: dict[tuple[str, str], list[tuple[float, float, float | None]]] = {}
     for path in sorted(folder.glob("*.json")):

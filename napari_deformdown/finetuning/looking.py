@@ -51,7 +51,6 @@ class Look:
     probabilities: Tensor  # (1, K, h, w)
     warp: Warp
     mirror: Mirror
-    density_logits: Tensor | None
 
     def at(self, points: Tensor) -> Tensor:
         """Probabilities (K, Q) at points (Q, 2) of the image in [0, 1]; gradients flow to net and warp."""
@@ -66,7 +65,7 @@ def look_at(model: DeformedSegmenter, image: Prepared, method: str, mirror: Mirr
     way, fraction = image.ways[method]
     device, budget = model.device, image.budget
     needs = model.needs_overview(way)
-    logits = coarse = None
+    coarse = None
     if needs:
         seen = mirror.coloured(mirror.image(image.overview)).to(device)
         features = model.features(seen)
@@ -76,14 +75,13 @@ def look_at(model: DeformedSegmenter, image: Prepared, method: str, mirror: Mirr
         warp: Warp = UniformWarp(dtype=torch.float32)
         sampled = mirror.image(image.uniform)
     else:
-        logits = model.density_net.logits_of(features)
-        density = with_uniform(model.density_net.to_density(logits), fraction).cpu()
+        density = with_uniform(model.density(seen, features), fraction).cpu()
         warp = make_warp(model.config.sampler, density)
         sampled = _sampled(image, warp, mirror)
     context = ContextHead.at_points(coarse, warp, budget) if coarse is not None else None
     scores = model(mirror.coloured(sampled).to(device), way, context).float()
     probabilities = sharpen(torch.softmax(scores, 1), model.config.sharpness)
-    return Look(probabilities, warp, mirror, logits)
+    return Look(probabilities, warp, mirror)
 
 
 def _sampled(image: Prepared, warp: Warp, mirror: Mirror) -> Tensor:
