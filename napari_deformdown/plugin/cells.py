@@ -380,7 +380,7 @@ class Cells(QObject):
         emitters = [*self._arrangement.emitters, *(layer.events.visible for layer in self._layers.values())]
         with in_order_once(emitters):
             order = [self._layers[key] for key in wanted]
-            title = self._layers[self.names[0], "image"]
+            title = self._layers[(self.names or self._slots)[0], "image"]
             self._arrangement.put_in_place(order, len(self._kinds), len(self.names), title)
             for (_, kind), layer in self._layers.items():
                 if kind == "image" and not layer.name_overlay.visible:
