@@ -88,7 +88,7 @@ class Tuning(QWidget):
         self.cancel_button = button("Cancel", "Stop at the next step; everything stays as it was")
         self.progress = ProgressBar()
         self.curve = LossCurve()
-        self.status = text("Paint some corrections, then fine-tune.")
+        self.status = text("Learns from all corrections of this session; nothing is kept before you say so.")
         self.keep_button = button("Keep...", "Keep the tuned model as a version, under a name")
         self.discard_button = button("Discard", "Go back to the model before")
         self.decision = row(self.keep_button, self.discard_button)
