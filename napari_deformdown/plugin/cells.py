@@ -418,6 +418,6 @@ class Cells(QObject):
                 del self._layers[key]
 
     def _inserted(self, event: Any) -> None:
-        moved = self._arrangement.keep_on_top(list(self._layers.values()), event.value)
-        if moved and self._arrangement.side_by_side and not self.busy:
+        foreign = self._arrangement.keep_on_top(list(self._layers.values()), event.value)
+        if foreign and self._arrangement.side_by_side and not self.busy:
             self._arrange()

@@ -210,7 +210,7 @@ class Chooser(PanelForm):
         if source is None or config is None:
             return None
         # a tuned model is called as the one before, and costs the same
-        runs = [compared_with_before(self.methods) if m == BEFORE else m for m in self._side_by_side()]
+        runs = [compared_with_before(self.methods) if m == BEFORE else m for m in self._methods_shown()]
         found = [
             self.estimator.expect(self.budget, method, model=config.name, image=source.name, shape=source.shape)
             for method in runs
@@ -236,7 +236,7 @@ class Chooser(PanelForm):
         if unfit:
             self.say(unfit)
             return None
-        methods = self._side_by_side()
+        methods = self._methods_shown()
         return Request(
             frame=source.frame_at(self.viewer.dims),
             model=self.model.value,
@@ -248,7 +248,7 @@ class Chooser(PanelForm):
             device=settings.read().device,
         )
 
-    def _side_by_side(self) -> tuple[str, ...]:
+    def _methods_shown(self) -> tuple[str, ...]:
         """The methods that are ticked; while a tuned model is on trial with what was before."""
         methods = self.methods
         if not methods or not self.trial or self.model.value != self.trial:
