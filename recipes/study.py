@@ -3,6 +3,7 @@
 `python -m recipes.study SET --data FOLDER --preset default --seed 1 --output STUDY` trains one network and writes its
 rows to `STUDY/SET-default-1.json`; a run that was stopped goes on, one that is finished is left alone.
 `--trained FOLDER` scores a network that is there already instead, such as a shipped model with its twin.
+`--without PART` trains the default without a part of it, or without "nothing", and without twins.
 `python -m recipes.study --table STUDY` prints mean and spread over seeds of all that is there, and how the default
 compares with uniform sampling at equal time.
 """
@@ -28,8 +29,9 @@ from napari_deformdown.network import load_model
 from napari_deformdown.training import PRESETS, Training, TrainingStep, apply_preset, run_training
 
 from .__main__ import RECIPES
+from .ablation import PARTS, without
 from .recipe import Recipe
-from .study_table import METHODS, equal_time_table, table
+from .study_table import METHODS, ablation_table, equal_time_table, table
 
 __all__ = ["run"]
 
@@ -56,22 +58,30 @@ def run(
     steps: int | None = None,
     trained: Path | None = None,
     budgets: Sequence[tuple[int, int]] = (),
+    part: str = "",
 ) -> Path:
     """Train one network, or take a trained one, and write its rows, at the recipe's budgets without others.
 
-    Gives the file of rows.
+    With a `part`, one of `ablation.PARTS`, a training that lacks it. Gives the file of rows.
     """
-    name = f"{recipe.config.name}-{preset}-{seed}"
+    name = f"{recipe.config.name}-{preset}{part and f'-without-{part}'}-{seed}"
     file = output / f"{name}.json"
     if file.exists():
         if budgets:
             raise SystemExit(f"{file} is there already: remove it to score other budgets.")
         return file
-    minutes = 0.0 if trained else _train(recipe, data, preset, seed, output / name, steps)
+    minutes = 0.0 if trained else _train(recipe, data, preset, seed, output / name, steps, part)
     model = load_model(trained or output / name, "cpu")
     methods = ("uniform",) if preset == "uniform" else METHODS
     rows = [
-        {"set": which, "preset": preset, "seed": seed, "minutes": round(minutes, 1), **_short(row)}
+        {
+            "set": which,
+            "preset": preset,
+            **({"without": part, "steps": model.config.training["steps"]} if part else {}),
+            "seed": seed,
+            "minutes": round(minutes, 1),
+            **_short(row),
+        }
         for which, images in recipe.held_out(data).items()
         for row in average(evaluate(model, images, budgets or recipe.budgets, methods, repeats=3))
     ]
@@ -84,11 +94,14 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in row.items() if k == "pooled_per_class" or not isinstance(v, (dict, list))}
 
 
-def _train(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, steps: int | None) -> float:
+def _train(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, steps: int | None, part: str) -> float:
     """Minutes that the training took."""
     # As it would be shipped: the default with its twin, the others without.
-    options = replace(recipe.options, seed=seed, twin=preset == "default", steps=steps or recipe.options.steps)
+    twin = preset == "default" and not part
+    options = replace(recipe.options, seed=seed, twin=twin, steps=steps or recipe.options.steps)
     config, options = apply_preset(preset, recipe.config, options)
+    if part:
+        config, options = without(part, config, options)
     start = time.perf_counter()
     training = Training(
         config=config,
@@ -115,6 +128,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, default="default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="optimiser steps, instead of the recipe's")
+    parser.add_argument("--without", choices=PARTS, default="", help="part that the training lacks")
     parser.add_argument("--trained", type=Path, metavar="FOLDER", help="score this network instead of training one")
     parser.add_argument(
         "--budgets", type=parse_budgets, default=(), help="such as 64x96,128x192; default: the recipe's"
@@ -125,7 +139,8 @@ def main() -> None:
     parser.add_argument("--key", choices=KEYS, default=KEYS[0], help="figure of the table")
     arguments = parser.parse_args()
     if arguments.table:
-        sys.stdout.write(table(arguments.table, arguments.key) + "\n" + equal_time_table(arguments.table))
+        tables = table(arguments.table, arguments.key), equal_time_table(arguments.table)
+        sys.stdout.write("\n".join((*tables, ablation_table(arguments.table, arguments.key))))
         return
     if not arguments.recipe:
         parser.error("name a set, or --table STUDY")
@@ -142,6 +157,7 @@ def main() -> None:
         steps=arguments.steps,
         trained=arguments.trained,
         budgets=arguments.budgets,
+        part=arguments.without,
     )
 
 

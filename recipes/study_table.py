@@ -6,11 +6,14 @@ import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_deformdown.evaluation import equal_time
 from napari_deformdown.training import PRESETS
 
-__all__ = ["METHODS", "equal_time_table", "table"]
+from .ablation import PARTS
+
+__all__ = ["METHODS", "ablation_table", "equal_time_table", "table"]
 
 METHODS = ("uniform", "learnt")
 
@@ -20,10 +23,9 @@ def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
 
     "default: uniform" runs through a shipped model's twin where it has one.
     """
-    rows = [row for path in sorted(folder.glob("*.json")) for row in json.loads(path.read_text("utf-8"))]
     found: dict[tuple[str, str], dict[tuple[str, str], list[float]]] = {}
-    for row in rows:
-        if row[key] is not None:
+    for row in _rows(folder):
+        if row[key] is not None and "without" not in row:
             cells = found.setdefault((row["set"], row["budget"]), {})
             cells.setdefault((row["preset"], row["method"]), []).append(row[key])
     columns = [(p, m) for p in PRESETS for m in METHODS if any((p, m) in cells for cells in found.values())]
@@ -31,7 +33,7 @@ def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
         f"| {' | '.join(['set', 'budget', *(f'{preset}: {method}' for preset, method in columns)])} |",
         "|---|---|" + "---:|" * len(columns),
     ]
-    for (name, budget), cells in sorted(found.items(), key=lambda item: (item[0][0], int(item[0][1].split("x")[0]))):
+    for (name, budget), cells in sorted(found.items(), key=lambda item: _by_size(item[0])):
         lines.append(f"| {' | '.join([name, budget, *(_cell(cells.get(column, ())) for column in columns)])} |")
     return "\n".join(lines) + "\n"
 
@@ -44,7 +46,8 @@ def equal_time_table(folder: Path, preset: str = "default") -> str:
     """
     found: dict[tuple[str, str], list[tuple[float, float, float | None]]] = {}
     for path in sorted(folder.glob("*.json")):
-        rows = [row for row in json.loads(path.read_text("utf-8")) if row["preset"] == preset]
+        rows = json.loads(path.read_text("utf-8"))
+        rows = [row for row in rows if row["preset"] == preset and "without" not in row]
         for name in dict.fromkeys(row["set"] for row in rows):
             mine = [{**row, "miou": row["pooled_foreground_miou"]} for row in rows if row["set"] == name]
             scores = {(row["budget"], row["method"]): row["miou"] for row in mine}
@@ -53,7 +56,7 @@ def equal_time_table(folder: Path, preset: str = "default") -> str:
                 if one.method == "learnt" and one.miou != scores.get((one.budget, "uniform")):
                     found.setdefault((name, one.budget), []).append((one.miou, one.cost, one.uniform))
     lines = ["| set | budget | learnt | ms | uniform in as many ms | gain |", "|---|---|---:|---:|---:|---:|"]
-    for (name, budget), values in sorted(found.items(), key=lambda item: (item[0][0], int(item[0][1].split("x")[0]))):
+    for (name, budget), values in sorted(found.items(), key=lambda item: _by_size(item[0])):
         known = [uniform for _, _, uniform in values if uniform is not None]
         learnt = statistics.fmean(value for value, _, _ in values)
         milliseconds = 1000 * statistics.fmean(cost for _, cost, _ in values)
@@ -63,6 +66,45 @@ def equal_time_table(folder: Path, preset: str = "default") -> str:
             rest = f"{statistics.fmean(known):.3f} | {_cell(gains, '+.1f')}"
         lines.append(f"| {name} | {budget} | {learnt:.3f} | {milliseconds:.0f} | {rest} |")
     return "\n".join(lines) + "\n"
+
+
+def ablation_table(folder: Path, key: str = "pooled_foreground_miou") -> str:
+    """The default without each of its parts by set and budget, as Markdown: learnt, in brackets uniform sampling.
+
+    Empty where the folder holds no ablation.
+    """
+    rows = [row for row in _rows(folder) if "without" in row and row[key] is not None]
+    if not rows:
+        return ""
+    places = sorted({(row["set"], row["budget"]) for row in rows}, key=_by_size)
+    lines = [
+        f"| without | {' | '.join(f'{name}, {budget}' for name, budget in places)} |",
+        "|---|" + "---:|" * len(places),
+    ]
+    for part in (part for part in PARTS if any(row["without"] == part for row in rows)):
+        cells = []
+        for place in places:
+            of = {
+                method: [
+                    row[key]
+                    for row in rows
+                    if (row["without"], row["set"], row["budget"], row["method"]) == (part, *place, method)
+                ]
+                for method in METHODS
+            }
+            cells.append(f"{_cell(of['learnt'])} ({_cell(of['uniform'])})" if any(of.values()) else "")
+        lines.append(f"| {part.replace('-', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """All rows of a folder's files."""
+    return [row for path in sorted(folder.glob("*.json")) for row in json.loads(path.read_text("utf-8"))]
+
+
+def _by_size(place: tuple[str, str]) -> tuple[str, int]:
+    """Order of sets and, within them, of budgets."""
+    return place[0], int(place[1].split("x")[0])
 
 
 def _cell(values: Sequence[float], style: str = ".3f") -> str:

@@ -78,3 +78,34 @@ def test_at_equal_time_each_seed_is_compared_with_itself(monkeypatch, tmp_path):
         "| discs | 64x96 | 0.360 | 2000 | 0.350 | +1.0 ± 5.7 (2) |",
         "| discs | 128x192 | 0.600 | 8000 | not measured |  |",
     ]
+
+
+def test_the_ablation_names_what_is_missing_and_shows_uniform_sampling_in_brackets(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from recipes.study_table import ablation_table, table
+
+    assert not ablation_table(tmp_path)
+    for part, scores in (("anti-aliasing", (0.25, 0.5)), ("nothing", (0.5, 0.75))):
+        rows = [
+            {"set": "discs", "preset": "default", "without": part, "budget": "64x96"}
+            | {"method": method, "pooled_foreground_miou": score}
+            for method, score in zip(("uniform", "learnt"), scores, strict=True)
+        ]
+        (tmp_path / f"discs-{part}.json").write_text(json.dumps(rows), "utf-8")
+    assert ablation_table(tmp_path).splitlines() == [
+        "| without | discs, 64x96 |",
+        "|---|---:|",
+        "| nothing | 0.750 (0.500) |",
+        "| anti aliasing | 0.500 (0.250) |",
+    ]
+    assert len(table(tmp_path).splitlines()) == 2  # an ablation is no row of the study
+
+
+def test_without_a_part_a_training_differs_and_its_rows_say_so(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from recipes.ablation import PARTS, without
+    from recipes.fundus_lesions import RECIPE
+
+    for part in PARTS:
+        changed = without(part, RECIPE.config, RECIPE.options)
+        assert (changed == (RECIPE.config, RECIPE.options)) == (part == "nothing"), part
