@@ -51,7 +51,7 @@ def measure_learning(panel: Any, drawn: Drawn, gaps: Gaps) -> dict[str, Any]:
 
 def _paint(panel: Any, drawn: Drawn) -> dict[str, float]:
     """Strokes of some moves each, in two classes, as napari paints them."""
-    layer = panel._cells.layer(panel._cells.front, "corrections")
+    layer = panel.cells.layer(panel.cells.front, "corrections")
     rows, columns = layer.data.shape
     found = []
     for k in range(_STROKES):

@@ -113,7 +113,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = _PATIENCE) -> None:
 
 def is_idle(panel: Any) -> bool:
     """Whether a panel shows what it was asked for."""
-    return not panel.live.running and not panel._cells.busy
+    return not panel.live.running and not panel.cells.busy
 
 
 def _run(loop: QEventLoop) -> None:

@@ -122,7 +122,7 @@ def _set_rows(panel: Any, rows: int) -> None:
 
 def _overlays(panel: Any, drawn: Drawn, gaps: Gaps) -> Figures:
     """Slider to points and density of both cells, and on to both segmentations."""
-    cells = panel._cells
+    cells = panel.cells
     methods = panel.methods
 
     def fresh(kinds: Iterable[str]) -> bool:
@@ -172,7 +172,7 @@ def _toggles(panel: Any, drawn: Drawn, gaps: Gaps) -> list[float]:
 
 
 def _shows(panel: Any, kind: str, shown: bool) -> bool:
-    cells, keys = panel._cells, [(m, kind) for m in panel.methods]
+    cells, keys = panel.cells, [(m, kind) for m in panel.methods]
     return all(cells.layer(*key).visible == shown and (not shown or cells.up_to_date(*key)) for key in keys)
 
 

@@ -37,7 +37,6 @@ class Arrangement:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self.side_by_side = True
         # layers of the user's that need no cell
         self.besides: list[Layer] = []
         # whether the whole image is to be shown when they are in place
@@ -58,7 +57,7 @@ class Arrangement:
             layers.insert(layers.index(above[0]) if above else len(layers), layer)
         layers.selection.active = active
 
-    def put_in_place(self, order: Sequence[Layer], each: int, cells: int, title: Layer) -> None:
+    def put_in_place(self, order: Sequence[Layer], each: int, cells: int, title: Layer, *, side_by_side: bool) -> None:
         """Have layers on top of all others, and the grid as it suits them.
 
         Parameters
@@ -71,6 +70,8 @@ class Arrangement:
             How many cells are shown.
         title : Layer
             One that fills its cell.
+        side_by_side : bool
+            In a grid, or over each other.
         """
         layers = self._viewer.layers
         with self._own_move():
@@ -79,15 +80,15 @@ class Arrangement:
                 if layers[index] is not layer:
                     layers.move(layers.index(layer), index + 1)
         grid = self._viewer.canvas.grid
-        if self.side_by_side:
+        if side_by_side:
             if (grid.stride, grid.spacing) != (-each, _SPACING):
                 grid.stride, grid.spacing = -each, _SPACING
             shape = self._best_shape(order, each, cells, title)
             if tuple(grid.shape) != shape:
                 grid.shape = shape
                 self.unfit = True
-        if grid.enabled != self.side_by_side:
-            grid.enabled = self.side_by_side
+        if grid.enabled != side_by_side:
+            grid.enabled = side_by_side
             self.unfit = True
 
     def fit_to_view(self) -> None:

@@ -15,7 +15,7 @@ from .quick import set_points
 if TYPE_CHECKING:
     from .overlay import Overlay
 
-__all__ = ["layer_name", "new_layer", "part_shown", "show_lines", "show_points", "style_of", "update_layer"]
+__all__ = ["layer_name", "new_layer", "part_shown", "style_of", "suit_view", "update_layer"]
 
 _MAKERS = {"segmentation": Labels, "difference": Labels, "corrections": Labels, "lines": Vectors, "points": Points}
 # Of a grid's lines, in pixels of the screen: thinner ones are drawn in dashes.
@@ -43,7 +43,7 @@ def layer_name(cell: str, kind: str) -> str:
 
 
 def update_layer(layer: Layer, kind: str, scene: Scene, content: Content, densest: float, *, restyled: bool) -> None:
-    """Have a layer show what there is now; points are left to `show_points`.
+    """Have a layer show what there is now; points are left to `suit_view`.
 
     Parameters
     ----------
@@ -88,37 +88,46 @@ def part_shown(image: Layer) -> NDArray[np.float64] | None:
     return view if (np.ptp(view, axis=0) > 0).all() else None
 
 
-def show_points(
-    layer: Points, overlay: Overlay, shape: tuple[int, int], view: NDArray[np.float64] | None, most: int
+def suit_view(
+    layer: Layer,
+    kind: str,
+    overlay: Overlay | None,
+    shape: tuple[int, int],
+    image: Layer | None,
+    *,
+    pixel: float,
+    most: int,
 ) -> None:
-    """As many of an overlay's points as the view can show.
+    """As many points as the view can show, lines that are as thick in any.
 
     Parameters
     ----------
-    layer : Points
-        Where they go.
-    overlay : Overlay
-        See there.
+    layer, kind : Layer, str
+        Points or lines, from `new_layer`.
+    overlay : Overlay, optional
+        Whose points they are; without one there are none.
     shape : (int, int)
         Rows and columns of the image.
-    view : ndarray or None
-        From `part_shown`.
+    image : Layer, optional
+        The image's layer in the same cell.
+    pixel : float
+        A pixel of the screen, in units of the world.
     most : int
         See `points_in_view`.
     """
-    shown, step = points_in_view(overlay.points, view, most)
-    # a quarter of the uniform spacing of the points shown
-    spacing = float(np.sqrt(np.prod(shape, dtype=float) / np.prod(overlay.budget, dtype=float)))
-    set_points(layer, shown, 0.25 * step * overlay.step * spacing)
-    if layer.selected_data:
-        layer.selected_data = set()
-
-
-def show_lines(layer: Vectors, pixel: float) -> None:
-    """Lines that are a little thicker than a pixel of the screen, which stands for `pixel` units of the world."""
-    width = _THICK * pixel / max(abs(float(layer.scale[-1])), 1e-12)
-    if abs(width - layer.edge_width) > 0.1 * width:
-        layer.edge_width = width
+    if kind == "lines":
+        width = _THICK * pixel / max(abs(float(layer.scale[-1])), 1e-12)
+        if abs(width - layer.edge_width) > 0.1 * width:
+            layer.edge_width = width
+    elif overlay is None:
+        set_points(layer, np.zeros((1, 2), np.float32), 1.0)
+    else:
+        shown, step = points_in_view(overlay.points, None if image is None else part_shown(image), most)
+        # a quarter of the uniform spacing of the points shown
+        spacing = float(np.sqrt(np.prod(shape, dtype=float) / np.prod(overlay.budget, dtype=float)))
+        set_points(layer, shown, 0.25 * step * overlay.step * spacing)
+        if layer.selected_data:
+            layer.selected_data = set()
 
 
 def _put_sheet(layer: Labels, data: NDArray[np.uint8]) -> None:

@@ -15,12 +15,13 @@ from ..imaging.errors import ImageError
 from ..network.config import ModelConfig
 from ..network.expected import CostEstimator, Expected
 from . import settings
-from .engine import BEFORE, Request, compared_with_before
 from .form import PanelForm
 from .live import Wanted
+from .placing import planes_at
+from .request import BEFORE, Request, compared_with_before
 from .samples import METADATA
 from .shelf import Shelf
-from .sources import Source, planes_at
+from .sources import Source
 from .texts import budget_text, fit_budget
 
 __all__ = ["TRUTH", "Chooser"]

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QCoreApplication, QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QMessageBox
 
 from ..imaging.errors import ImageError
 from ..network.config import ModelError
 from .correct_form import CorrectForm
-from .engine import BEFORE, Request
 from .import_dialogs import ImportDialogs
-from .jobs import Job, Latest, Progress
-from .keeping import Book, Entry, counted, lay_over
+from .jobs import Job, Progress
+from .keeping import Book, Entry, lay_over
 from .own_classes import OwnClassesDialog
 from .painting import Painter
 from .regions import RegionTour
+from .request import BEFORE, Request
 from .sheets import Sheet
 from .trials import Trials
 from .tuning import Tuning
+from .upkeep import Upkeep
 
 if TYPE_CHECKING:
     from ..corrections import Corrections
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from .panel import SamplingPanel
 
 __all__ = ["CorrectPage"]
-
-# Milliseconds after the last stroke: results in view, numbers, disk.
-_VIEW, _NUMBERS, _DISK = 150, 700, 1000
 
 
 class CorrectPage(CorrectForm):
@@ -45,7 +42,6 @@ class CorrectPage(CorrectForm):
     """
 
     recorrected = Signal()  # results are to be shown with other corrections
-    rescored = Signal(object)  # Comparison with the corrections as they are
     kept = Signal(object)  # Version
     ended = Signal()  # an import or a way to disk ended
 
@@ -60,19 +56,9 @@ class CorrectPage(CorrectForm):
         self.painter = Painter(panel.viewer, self)
         self.regions = RegionTour(panel.viewer, self)
         self.imports, self.trials = ImportDialogs(self), Trials(self)
-        self._scores, self._saves = Latest(self), Latest(self)
-        self._view_timer, self._score_timer, self._save_timer = (
-            self._timer(ms, act) for ms, act in ((_VIEW, self._redraw), (_NUMBERS, self._rescore), (_DISK, self._save))
-        )
+        self.upkeep = Upkeep(self)
         self._connect()
         self._enable()
-
-    def _timer(self, milliseconds: int, act: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(milliseconds)
-        timer.timeout.connect(act)
-        return timer
 
     def _connect(self) -> None:
         for tool, mode in (
@@ -85,7 +71,7 @@ class CorrectPage(CorrectForm):
         self.label.currentIndexChanged.connect(lambda at: self.painter.choose(at + 1) if at >= 0 else None)
         self.painter.label_chosen.connect(lambda label: self.label.setCurrentIndex(label - 1))
         self.painter.said.connect(self.say)
-        self.painter.merged.connect(self._painted)
+        self.painter.merged.connect(self.upkeep.painted)
         self.window_button.toggled.connect(self._toggle_window)
         self.file_button.clicked.connect(lambda: self.imports.ask_file())
         self.layer_button.clicked.connect(lambda: self.imports.ask_layer())
@@ -96,20 +82,8 @@ class CorrectPage(CorrectForm):
         self.tuning.tuned.connect(self.trials.show)
         self.tuning.keep_asked.connect(self.trials.keep)
         self.tuning.discard_asked.connect(self.trials.discard)
-        self._scores.produced.connect(self._scored)
-        self._scores.failed.connect(self.say)
-        self._saves.succeeded.connect(self._saved)
-        self._saves.failed.connect(self.say)
-        book = self.book
-
-        def flush(*_: Any) -> None:
-            with suppress(ImageError):
-                book.save_all()
-
-        self.destroyed.connect(flush)
-        application = QCoreApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(flush)
+        self.upkeep.failed.connect(self.say)
+        self.upkeep.summed_up.connect(self._counted)
 
     def _enable(self) -> None:
         self.show_possible(image=self.entry is not None, window=self._whole is not None and self._whole.level > 0)
@@ -117,9 +91,7 @@ class CorrectPage(CorrectForm):
     @property
     def busy(self) -> bool:
         """Whether strokes wait to be shown, counted or kept, or something is read."""
-        timers = (self._view_timer, self._score_timer, self._save_timer)
-        waiting = self.painter.waiting or any(t.isActive() for t in timers)
-        return waiting or self._scores.running or self._saves.running or bool(self._jobs)
+        return self.painter.waiting or self.upkeep.busy or bool(self._jobs)
 
     # ---- what is shown
 
@@ -153,7 +125,7 @@ class CorrectPage(CorrectForm):
         self.painter.set_sheet(self._whole, len(entry.classes))
         if entry.folder is None:
             self.start(lambda progress: self.book.find(entry), lambda found: self._found(entry, found))
-        self._count()
+        self.upkeep.count()
         self._enable()
 
     def drop(self) -> None:
@@ -177,7 +149,7 @@ class CorrectPage(CorrectForm):
 
     def _found(self, entry: Entry, found: Corrections | None) -> None:
         if found is None or found.is_empty:
-            self._save_timer.start()  # what was painted meanwhile
+            self.upkeep.changed(shown=False)  # what was painted meanwhile
             return
         entry.corrections.become(lay_over(found, entry.corrections))
         self.show_changes(entry)
@@ -194,15 +166,6 @@ class CorrectPage(CorrectForm):
         self.panel.show_boxes["corrections"].setChecked(True)
         self.painter.take(mode)
 
-    def _painted(self) -> None:
-        self._view_timer.start()
-        self._score_timer.start()
-        self._save_timer.start()
-
-    def _redraw(self) -> None:
-        if self.painter.cells is not None:
-            self.painter.cells.redraw(["segmentation", "difference"])
-
     def show_changes(self, entry: Entry) -> None:
         """Corrections have changed otherwise than by the brush."""
         if entry is self.entry:
@@ -210,9 +173,8 @@ class CorrectPage(CorrectForm):
                 self._whole.reload()
             self.painter.reload()
             self.recorrected.emit()
-            self._score_timer.start()
-            self._count()
-        self._save_timer.start()
+            self.upkeep.count()
+        self.upkeep.changed(shown=entry is self.entry)
 
     def _toggle_window(self, on: bool) -> None:
         cells, entry, whole = self.painter.cells, self.entry, self._whole
@@ -272,55 +234,12 @@ class CorrectPage(CorrectForm):
             self.entry.corrections.become(Corrections(self.entry.corrections.shape))
             self.show_changes(self.entry)
 
-    # ---- numbers and disk
+    # ---- in the background
 
-    def _rescore(self) -> None:
-        panel, entry = self.panel, self.entry
-        wanted, comparison = panel.live.wanted, panel.comparison
-        if entry is None or wanted is None or comparison is None:
-            return
-        if panel.live.running:  # it scores with what is painted now; later strokes come after it
-            self._score_timer.start()
-            return
-        cells = self.painter.cells
-        names = [] if cells is None else [n for n in cells.names if cells.content(n).result is not None]
-        raw = {name: cells.content(name).result for name in names} if cells is not None else {}
-        if not raw or wanted.request.frame.key != entry.frame.key:
-            return
-        pyramid, corrections = comparison.pyramid, entry.corrections
-
-        def work(progress: Progress) -> None:
-            from ..corrections import corrected
-            from ..evaluation.comparison import score_results
-
-            shown = raw if corrections.is_empty else {m: corrected(r, corrections) for m, r in raw.items()}
-            progress.produce((wanted, score_results(pyramid, shown, wanted.truth, progress=progress)))
-
-        self._scores.submit(work)
-
-    def _scored(self, value: tuple[Any, Any]) -> None:
-        wanted, comparison = value
-        if wanted is self.panel.live.wanted and not self.panel.live.running:
-            self.rescored.emit(comparison)
-
-    def _save(self) -> None:
-        book, entry = self.book, self.entry
-
-        def work(progress: Progress) -> str:
-            book.save_all()
-            return "" if entry is None else counted(entry)
-
-        self._saves.submit(work)
-
-    def _saved(self, sentence: str) -> None:
+    def _counted(self, sentence: str) -> None:
         if sentence and not self.window_button.isChecked():
             self.say(sentence)
         self.ended.emit()
-
-    def _count(self) -> None:
-        if self.entry is not None:
-            entry = self.entry
-            self._saves.submit(lambda progress: counted(entry))
 
     def start(self, work: Callable[[Progress], Any], done: Callable[[Any], None]) -> Job:
         """Do something in the background and say what goes wrong."""

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..network.config import ModelError
 from .detail import MOST_POINTS, thinning
 from .kept import Kept
 from .overlay import Overlay, draw, draw_lines
+from .request import Request
 
 if TYPE_CHECKING:
     from ..imaging import Pyramid
     from ..network import DeformedSegmenter, Overview, Placement, Segmentation
     from ..network.placing import Choice
+    from .frame import Frame
     from .jobs import Progress
-    from .sources import Frame
 
-__all__ = ["BEFORE", "Engine", "Request", "compared_with_before"]
-
-# The method that stands for what the model before found.
-BEFORE = "before"
+__all__ = ["Engine"]
 
 # Kept for going back and forth between budgets and frames.
 _RESULT_BYTES = 512 << 20
@@ -32,60 +30,6 @@ _MODELS = 3
 _PYRAMIDS = 4
 
 V = TypeVar("V")
-
-
-@dataclass(frozen=True)
-class Request:
-    """Everything that a result follows from.
-
-    Parameters
-    ----------
-    frame : Frame
-        What is segmented.
-    model : str
-        Name or folder.
-    budget : (int, int)
-        Rows and columns of sampling points.
-    methods : tuple of str
-        Of `network.METHODS`, left to right.
-    sampler : str
-        Sampler of "learnt"; empty: the model's own.
-    fraction : float, optional
-        Uniform fraction of "learnt"; without it the model's own choice.
-    device : str
-        See `pick_device`.
-    before : str
-        The model that the method "before" is segmented by; otherwise that is "learnt", or the first method.
-    """
-
-    frame: Frame
-    model: str
-    budget: tuple[int, int]
-    methods: tuple[str, ...]
-    sampler: str = ""
-    fraction: float | None = None
-    device: str = "auto"
-    before: str = ""
-
-    def resolved(self, method: str) -> tuple[Request, str]:
-        """The request and the method that a method stands for."""
-        if method != BEFORE:
-            return self, method
-        others = tuple(m for m in self.methods if m != BEFORE)
-        return replace(self, model=self.before, methods=others, before=""), compared_with_before(others)
-
-    def key(self, method: str) -> tuple[Hashable, ...]:
-        """What tells the result of a method from others."""
-        if method == BEFORE:
-            request, method = self.resolved(method)
-            return request.key(method)
-        own = (self.sampler, self.fraction) if method == "learnt" else ()
-        return (self.frame.key, self.model, self.device, self.budget, method, *own)
-
-
-def compared_with_before(methods: Sequence[str]) -> str:
-    """The one of the methods of a tuned model that is shown beside what it was before."""
-    return "learnt" if "learnt" in methods else methods[0]
 
 
 class Engine:

@@ -13,7 +13,7 @@ from .importing import from_file, from_plane, ids_of
 from .jobs import Progress
 from .keeping import Entry, lay_over
 from .own_classes import IdsDialog
-from .sources import planes_at
+from .placing import planes_at
 
 if TYPE_CHECKING:
     from ..corrections import Corrections

@@ -19,7 +19,7 @@ from ..imaging.errors import ImageError
 
 if TYPE_CHECKING:
     from ..corrections import Corrections
-    from .sources import Frame
+    from .frame import Frame
 
 __all__ = ["Book", "Entry", "counted", "data_folder", "lay_over"]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from .engine import Engine, Request
+from .engine import Engine
 from .jobs import Latest, Progress
+from .request import Request
 
 __all__ = ["Live", "Part", "Wanted", "all_frames"]
 

@@ -10,28 +10,24 @@ from typing import TYPE_CHECKING, Any
 from napari.viewer import Viewer
 from qtpy.compat import isalive
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from .cells import FOUND, Cells
+from .cells import Cells
 from .chooser import TRUTH, Chooser
 from .classes import ClassTable
 from .correcting import CorrectPage
-from .curve import CurveSource, CurveView
-from .engine import BEFORE, Engine, Request
+from .engine import Engine
 from .form import KEYS, scrolled
 from .jobs import Job, Work
-from .layer_data import Content, scene_of
 from .live import Live, Part, Wanted, all_frames
+from .numbers_page import NumbersPage
+from .request import Request
 from .saving import SavePage
 from .session_menu import SessionMenu
-from .sources import Source
-from .table import ScoreTable
-from .tuning import trial_sentence
+from .showing import Showing
 from .versions_page import VersionsPage
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
-    from .overlay import Overlay
 
 __all__ = ["SamplingPanel"]
 
@@ -48,8 +44,7 @@ class SamplingPanel(Chooser):
     finished = Signal()  # a run ended, in whatever way, and what it found is shown
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        self._cells: Cells | None = None
-        self._shown: Source | None = None  # whose results the cells show
+        self.showing = Showing(self, self._make_cells)
         # napari hands plugins a proxy that wraps everything from modules called napari*, our own arrays included, and
         # breaks identity. Only public names are used on what is inside.
         super().__init__(getattr(napari_viewer, "__wrapped__", napari_viewer))
@@ -58,13 +53,13 @@ class SamplingPanel(Chooser):
         self.comparison: Comparison | None = None
         self._job: Job | None = None
         self._waiting = False
-        self.table, self.curve, self.classes = ScoreTable(), CurveView(self.viewer), ClassTable()
-        self.saving = SavePage(self._savable, self._record, self._part_in_view)
+        self.numbers, self.classes = NumbersPage(self.viewer, self.engine), ClassTable()
+        self.saving = SavePage(self)
         self.correct = CorrectPage(self)
         self.versions = VersionsPage(self.shelf, lambda: self.model.value or "")
         self._named: tuple[Any, ...] = ()
         for title, page in (
-            ("Numbers", self._numbers()),
+            ("Numbers", self.numbers),
             ("Correct", self.correct),
             ("Versions", self.versions),
             ("Classes", self.classes),
@@ -76,14 +71,6 @@ class SamplingPanel(Chooser):
         self._model_classes()
         self._connect()
         self._enable()
-
-    def _numbers(self) -> QWidget:
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.table)
-        layout.addWidget(self.curve, 1)
-        return page
 
     def _connect(self) -> None:
         self.rechosen.connect(self._follow)
@@ -100,13 +87,13 @@ class SamplingPanel(Chooser):
         self.frames_button.clicked.connect(lambda: self.run_all_frames())
         self.classes.changed.connect(lambda _: self._classes_changed())
         self.classes.visibility_changed.connect(lambda _: self._classes_changed())
-        self.curve.budget_chosen.connect(self.choose_budget)
+        self.numbers.curve.budget_chosen.connect(self.choose_budget)
         self.live.arrived.connect(self._arrived)
         self.live.progressed.connect(self._progress)
         self.live.said.connect(self.say)
         self.live.ended.connect(self._run_ended)
-        self.correct.recorrected.connect(self._recorrect)
-        self.correct.rescored.connect(self._rescored)
+        self.correct.recorrected.connect(self.showing.recorrect)
+        self.correct.upkeep.rescored.connect(self._rescored)
         self.correct.kept.connect(lambda _: self.versions.refresh())
         self.versions.chose.connect(self.choose_model)
         self.versions.changed.connect(lambda: self.choose_model(self.model.value))
@@ -117,7 +104,12 @@ class SamplingPanel(Chooser):
 
     def owns(self, layer: Any) -> bool:
         """Whether a layer is one that the panel made."""
-        return self._cells is not None and self._cells.owns(layer)
+        return self.cells is not None and self.cells.owns(layer)
+
+    @property
+    def cells(self) -> Cells | None:
+        """Where results are shown; None before anything was run."""
+        return self.showing.cells
 
     def choose_model(self, name: str) -> None:
         """Choose one of the models and versions that there are now; the budget stays."""
@@ -126,13 +118,13 @@ class SamplingPanel(Chooser):
     # ---- reacting to what is chosen
 
     def _layer_removed(self, event: Any = None) -> None:
-        if isalive(self) and self._shown is not None and self._shown.layer not in self.viewer.layers:
-            name = self._shown.layer.name
-            self._shown = self.comparison = None
+        shown = self.showing.source
+        if isalive(self) and shown is not None and shown.layer not in self.viewer.layers:
+            name = shown.layer.name
+            self.comparison = None
             self.live.drop()
             self.correct.drop()
-            if self._cells is not None:
-                self._cells.clear()
+            self.showing.drop()
             self.say(f"{name} was closed; its results are dropped.")
             self.saving.refresh()
             self._enable()
@@ -153,20 +145,20 @@ class SamplingPanel(Chooser):
         self.steepness.setEnabled(not self.own_steepness.isChecked())
 
     def _set_visible(self, kind: str, visible: bool) -> None:
-        if self._cells is not None:
-            self._cells.set_visible(kind, visible)
+        if self.cells is not None:
+            self.cells.set_visible(kind, visible)
 
     def _set_grid(self, enabled: bool) -> None:
-        if self._cells is not None:
-            self._cells.side_by_side(enabled)
+        if self.cells is not None:
+            self.cells.side_by_side(enabled)
 
     def flip(self) -> None:
         """Bring the next cell to the front; the cells are no longer side by side then."""
-        if self._cells is not None and self._cells.names:
+        if self.cells is not None and self.cells.names:
             self.grid_box.setChecked(False)
-            self._cells.flip()
+            self.cells.flip()
             self.correct.painter.follow_front()
-            self.say(f"In front: {self._cells.front}.")
+            self.say(f"In front: {self.cells.front}.")
 
     # ---- running
 
@@ -184,7 +176,7 @@ class SamplingPanel(Chooser):
     def _follow(self) -> None:
         """Something was changed: points follow at once and, live, segmentations as well."""
         self._enable()
-        if self.source is None or self._shown is None or self.source.layer is not self._shown.layer:
+        if self.source is None or self.showing.source is None or self.source.layer is not self.showing.source.layer:
             return
         wanted = self.wanted()
         if wanted is not None:
@@ -211,21 +203,13 @@ class SamplingPanel(Chooser):
             self.live.cancel()
 
     def _begin(self, wanted: Wanted) -> None:
-        """Cells for what is wanted; what was found for another frame or image goes."""
-        cells = self._cells or self._make_cells()
+        assert self.source is not None
         with_truth = self.cell_boxes[TRUTH].isChecked() and wanted.truth is not None
-        before = self.live.wanted
-        cells.set_cells([*wanted.request.methods, *([TRUTH] if with_truth else [])])
-        if before is None or before.request.frame.key != wanted.request.frame.key:
-            for name in cells.names:
-                cells.set_content(name, Content())
-        if with_truth:
-            cells.set_content(TRUTH, Content(labels=list(wanted.truth)))
-        self._shown = self.source
+        self.showing.begin(wanted, self.source, with_truth=with_truth)
         self._waiting = True
 
     def _make_cells(self) -> Cells:
-        self._cells = cells = Cells(self.viewer, self)
+        cells = Cells(self.viewer, self)
         self.correct.set_cells(cells)
         cells.settled.connect(self._settled)
         self.destroyed.connect(cells.disconnect_viewer)
@@ -235,98 +219,37 @@ class SamplingPanel(Chooser):
         return cells
 
     def _arrived(self, part: Part) -> None:
-        cells = self._cells
-        if cells is None or self._shown is None or (part.method and part.method not in cells.names):
+        if self.showing.source is None:
             return
-        if part.kind == "pyramid":
-            self._show_scene(part.value)
-            self.correct.show_frame(part.wanted.request)
-        elif part.kind == "overlays":
-            self._show_overlays(cells, part.value)
-            cells.catch_up()
-        elif part.kind == "result":
-            self.estimator.observe(part.value)
-            cells.content(part.method).result = part.value
-            cells.content(part.method).labels = self.correct.levels_of(part.value)
-            cells.changed([part.method], FOUND)
-            self._set_references()
-        else:
+        if part.kind == "comparison":
             self._compared(part.value)
-
-    def _show_overlays(self, cells: Cells, overlays: dict[str, Overlay]) -> None:
-        for method in cells.names:
-            overlay, content = overlays.get(method), cells.content(method)
-            if overlay is not None:
-                before, content.overlay = content.overlay, overlay
-                cells.changed([method], overlay.news(before))
-        if "learnt" in overlays:
-            self.steepness_label.setText(f"f = {overlays['learnt'].placement.fraction:.2g}")
-
-    def _show_scene(self, pyramid: Any) -> None:
-        assert self._cells is not None and self._shown is not None
-        self._cells.set_scene(
-            scene_of(self._shown.layer, pyramid, self.classes.classes, self.classes.hidden),
-            besides=[self._shown.layer, self.truth.value],
-        )
-
-    def _set_references(self) -> None:
-        """Each method's difference is to uniform, uniform's to the method beside it; of a trial to what was before."""
-        assert self._cells is not None
-        contents = {name: self._cells.content(name) for name in self._cells.names if name != TRUTH}
-        first = "uniform" if "uniform" in contents else next(iter(contents), "")
-        other = next((name for name in contents if name != first), "")
-        tuned = ""
-        if BEFORE in contents and self.live.wanted is not None:
-            tuned = self.live.wanted.request.resolved(BEFORE)[1]
-        for name, content in contents.items():
-            against = contents.get(other if name == first else first)
-            if tuned and name in (BEFORE, tuned):
-                against = contents.get(BEFORE if name == tuned else tuned)
-            if against is None or against.result is None:
-                content.reference = None
-            else:
-                content.reference = against.labels or against.result.levels()
-        self._cells.changed(contents, ["difference"])
+            return
+        if part.kind == "result":
+            self.estimator.observe(part.value)
+        elif part.kind == "overlays" and "learnt" in part.value:
+            self.steepness_label.setText(f"f = {part.value['learnt'].placement.fraction:.2g}")
+        self.showing.show(part)
+        if part.kind == "pyramid":
+            self.correct.show_frame(part.wanted.request)
 
     def _compared(self, comparison: Comparison) -> None:
-        assert self._shown is not None
         self.comparison = comparison
         self._show_numbers()
         self.show_budget()
         self.saving.refresh()
         assert self.live.wanted is not None
-        request, truth, engine, methods = self.live.wanted.request, self.live.wanted.truth, self.engine, self.methods
-        self.curve.set_source(
-            lambda progress: CurveSource(
-                engine.pyramid(request.frame, progress),
-                engine.model(request, progress),
-                methods,
-                truth,
-            )
-        )
+        self.numbers.offer_curve(self.live.wanted, self.methods)
 
     def _show_numbers(self) -> None:
         assert self.comparison is not None
-        self.table.show_comparison(self.comparison, self.classes.classes)
-        trial = None if self.live.wanted is None else trial_sentence(self.comparison, self.live.wanted.request)
-        self.verdict.setText(f"<b>{trial or self.comparison.sentence()}</b>")
+        sentence = self.numbers.show_comparison(self.comparison, self.live.wanted, self.classes.classes)
+        self.verdict.setText(f"<b>{sentence}</b>")
 
     # ---- corrections
 
     def corrections_of(self, request: Request) -> Any:
         """What was corrected on the image of a request."""
         return self.correct.of(request)
-
-    def _recorrect(self) -> None:
-        """Show all results with the corrections as they are."""
-        if self._cells is None:
-            return
-        for name in self._cells.names:
-            content = self._cells.content(name)
-            if content.result is not None:
-                content.labels = self.correct.levels_of(content.result)
-        self._cells.changed(self._cells.names, ["segmentation"])
-        self._set_references()
 
     def _rescored(self, comparison: Comparison) -> None:
         self.comparison = comparison
@@ -335,9 +258,9 @@ class SamplingPanel(Chooser):
 
     def _classes_changed(self) -> None:
         self.correct.set_classes(self.classes.classes)
-        if self.comparison is not None and self._cells is not None:
+        if self.comparison is not None and self.cells is not None:
             self._show_numbers()
-            self._show_scene(self.comparison.pyramid)
+            self.showing.show_scene(self.comparison.pyramid)
 
     # ---- frames
 
@@ -372,39 +295,12 @@ class SamplingPanel(Chooser):
         self._idle()
         self.finished.emit()
 
-    # ---- saving
-
-    def _savable(self) -> dict[str, Any]:
-        if self.comparison is None:
-            return {}
-        names, results = self.classes.classes, self.comparison.results
-        # corrections win in what is saved, too
-        return {
-            m: r.with_classes(names) if hasattr(r, "with_classes") else replace(r, classes=names)
-            for m, r in results.items()
-        }
-
-    def _record(self, method: str) -> dict[str, Any] | None:
-        """Called in a thread."""
-        comparison, wanted = self.comparison, self.live.wanted
-        if comparison is None or wanted is None:
-            return None
-        from ..masks import make_record
-
-        request, _ = wanted.request.resolved(method)
-        miou = comparison.scores[method].miou
-        scores = None if miou is None else {"mean IoU": miou}
-        return make_record(comparison.results[method], comparison.pyramid, self.engine.model(request), scores)
-
-    def _part_in_view(self) -> tuple[int, int, int, int] | None:
-        return None if self._cells is None else self._cells.part_in_view()
-
     # ---- the end of a run
 
     def _run_ended(self, complete: bool) -> None:
-        if complete and self.comparison is not None and self._shown is not None:
-            self.say(f"{self._shown.layer.name} at {self.budget[0]} x {self.budget[1]}.")
-        if self._cells is None or not self._cells.busy:
+        if complete and self.comparison is not None and self.showing.source is not None:
+            self.say(f"{self.showing.source.layer.name} at {self.budget[0]} x {self.budget[1]}.")
+        if self.cells is None or not self.cells.busy:
             self._settled()
 
     def _settled(self) -> None:

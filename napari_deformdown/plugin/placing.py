@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..imaging.axes import View, level_plane
+from .layer_axes import LETTERS
+
 if TYPE_CHECKING:
     from napari.components import Dims
-    from napari.layers import Layer
+    from napari.layers import Image, Labels, Layer
 
-__all__ = ["in_micrometres", "place_of_plane", "positions", "view_problem"]
+__all__ = ["in_micrometres", "place_of_plane", "planes_at", "positions", "view_problem"]
 
 
 def in_micrometres(layer: Layer) -> tuple[float, float] | None:
@@ -95,3 +98,17 @@ def _apart(layer: Layer) -> bool:
     origin = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
     linear = np.stack([np.asarray(layer.data_to_world(unit)) - origin for unit in np.eye(layer.ndim)], 1)
     return bool(np.allclose(linear[:-2, -2:], 0) and np.allclose(linear[-2:, :-2], 0))
+
+
+def planes_at(layer: Image | Labels, dims: Dims) -> list[Any]:
+    """The levels of a layer at the viewer's sliders, finest first: (rows, columns) each, read when sliced.
+
+    For ground truth of the frame that is shown; a layer without sliders is the same at every frame.
+    """
+    levels = list(layer.data) if layer.multiscale else [layer.data]
+    if layer.ndim == 2:
+        return levels
+    letters = LETTERS[: layer.ndim - 2]
+    axes = letters + "YX"
+    at = dict(zip(letters, positions(layer, dims), strict=True))
+    return [View(v, axes, "YX", level_plane(at, axes, levels[0].shape, v.shape)) for v in levels]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from .jobs import Job, Progress
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    from ..masks import MaskSource
     from ..masks.formats import Kind
+    from .panel import SamplingPanel
 
 __all__ = ["SavePage"]
 
@@ -34,25 +36,16 @@ class SavePage(QWidget):
 
     Parameters
     ----------
-    sources : callable
-        Gives what can be saved by method: `MaskSource`s.
-    record : callable
-        record(method) gives what is kept beside the mask, or None for the source's own. Called in a thread.
-    view : callable
-        Gives the part of the image that is looked at, y0, y1, x0, x1 in full-resolution pixels, or None.
+    panel : SamplingPanel
+        Whose results are saved.
     """
 
     saved = Signal(object)  # list of Path
     finished = Signal()  # an export ended, in whatever way
 
-    def __init__(
-        self,
-        sources: Callable[[], dict[str, Any]],
-        record: Callable[[str], dict[str, Any] | None],
-        view: Callable[[], tuple[int, int, int, int] | None] = lambda: None,
-    ) -> None:
+    def __init__(self, panel: SamplingPanel) -> None:
         super().__init__()
-        self._sources, self._record, self._view = sources, record, view
+        self._panel = panel
         self._job: Job | None = None
         self.method, self.what, self.level, self.part = QComboBox(), QComboBox(), QComboBox(), QComboBox()
         self.method.setToolTip("Whose result is saved")
@@ -84,7 +77,7 @@ class SavePage(QWidget):
 
     def refresh(self) -> None:
         """Offer what there is now."""
-        sources = self._sources()
+        sources = self.sources()
         chosen = self.method.currentText()
         self.method.clear()
         self.method.addItems(list(sources))
@@ -102,6 +95,29 @@ class SavePage(QWidget):
                 self.status.setText("")
         self._enable()
 
+    def sources(self) -> dict[str, MaskSource]:
+        """What can be saved by method, with classes as they are called now; corrections win in it, too."""
+        comparison = self._panel.comparison
+        if comparison is None:
+            return {}
+        names = self._panel.classes.classes
+        return {
+            m: r.with_classes(names) if hasattr(r, "with_classes") else replace(r, classes=names)
+            for m, r in comparison.results.items()
+        }
+
+    def _record(self, method: str) -> dict[str, Any] | None:
+        """What is kept beside a mask; called in a thread."""
+        comparison, wanted = self._panel.comparison, self._panel.live.wanted
+        if comparison is None or wanted is None:
+            return None
+        from ..masks import make_record
+
+        request, _ = wanted.request.resolved(method)
+        miou = comparison.scores[method].miou
+        scores = None if miou is None else {"mean IoU": miou}
+        return make_record(comparison.results[method], comparison.pyramid, self._panel.engine.model(request), scores)
+
     def _enable(self) -> None:
         idle = self._job is None
         kind = WHAT[self.what.currentText()][0]
@@ -115,7 +131,7 @@ class SavePage(QWidget):
 
         kind, ending = WHAT[self.what.currentText()]
         method = self.method.currentText()
-        name = self._sources()[method].record.get("image", "image")
+        name = self.sources()[method].record.get("image", "image")
         chosen, _ = QFileDialog.getSaveFileName(
             self, f"Save {self.what.currentText().lower()}", f"{name}_{method}{ending}", file_filter(kind)
         )
@@ -135,13 +151,15 @@ class SavePage(QWidget):
 
     def save(self, method: str, path: Path, *, overwrite: bool = False) -> bool:
         """Write the chosen thing of a method, in the background; returns whether that began."""
-        sources = self._sources()
+        sources = self.sources()
         if self._job is not None or method not in sources:
             return False
         source = sources[method]
         kind = WHAT[self.what.currentText()][0]
         level = max(0, self.level.currentIndex()) if kind in ("mask", "confidence") else 0
-        region = self._view() if self.part.currentIndex() == 1 and kind in ("mask", "confidence") else None
+        cells = self._panel.cells
+        view = None if cells is None else cells.part_in_view()
+        region = view if self.part.currentIndex() == 1 and kind in ("mask", "confidence") else None
 
         def work(progress: Progress) -> list[Path]:
             from ..masks import export_mask

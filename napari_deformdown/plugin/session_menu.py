@@ -107,7 +107,7 @@ class SessionMenu(QMenu):
 def state_of(panel: SamplingPanel) -> Session:
     """What the panel stands at now."""
     image, truth, model = panel.image.value, panel.truth.value, str(panel.model.value or "")
-    camera, cells = panel.viewer.scene.camera, panel._cells
+    camera, cells = panel.viewer.scene.camera, panel.cells
     entry = panel.correct.entry
     kept = entry is not None and entry.folder is not None and not entry.corrections.is_empty
     return Session(
@@ -198,7 +198,7 @@ def restore(panel: SamplingPanel, session: Session) -> bool:
 
 def _look_again(panel: SamplingPanel, session: Session, notes: list[str]) -> None:
     """What waits for the first result: the view, the cell in front, corrections from elsewhere."""
-    cells, camera = panel._cells, panel.viewer.scene.camera
+    cells, camera = panel.cells, panel.viewer.scene.camera
     if cells is None or panel.comparison is None:
         return
     if session.front in cells.names:

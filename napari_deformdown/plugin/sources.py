@@ -3,88 +3,37 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..imaging.axes import View, level_plane
 from ..imaging.cache import CachedArray
 from ..imaging.errors import ImageError
 from ..imaging.frames import FrameArray, Recent
 from ..imaging.growing import GrowingLevel
 from . import settings
-from .layer_axes import LETTERS, channel_axis, fingerprint, joined, letters_of
+from .frame import Frame, Progress
+from .layer_axes import channel_axis, fingerprint, joined, letters_of
 from .placing import in_micrometres, place_of_plane, positions, view_problem
 from .readers import file_state
 from .samples import METADATA
 
 if TYPE_CHECKING:
     from napari.components import Dims
-    from napari.layers import Image, Labels
+    from napari.layers import Image
 
     from ..imaging.pyramid import Pyramid
     from ..network.config import ModelConfig
 
-__all__ = ["Frame", "Source", "planes_at"]
-
-Progress = Callable[[int, int], None]
+__all__ = ["Source"]
 
 # Frames whose pyramids stay open.
 _KEPT = 4
 # Sides beyond this call for a pyramid.
 _PLAIN_SIDE = 4096
 _LAZY = (CachedArray, FrameArray, GrowingLevel)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One plane of a source: what a model reads at once.
-
-    Parameters
-    ----------
-    source : Source
-        Where it comes from.
-    position : tuple of int
-        Where it lies along `Source.axes`.
-    """
-
-    source: Source = field(repr=False)
-    position: tuple[int, ...]
-
-    @property
-    def key(self) -> Hashable:
-        """What tells this frame from all others, for results that are kept."""
-        return self.source.key, self.position
-
-    @property
-    def at(self) -> dict[str, int]:
-        """Position by axis, such as {"T": 3}."""
-        return dict(zip(self.source.axes, self.position, strict=True))
-
-    @property
-    def title(self) -> str:
-        """Such as 'T 3, Z 0'; empty for a single image."""
-        return ", ".join(f"{axis} {index}" for axis, index in self.at.items())
-
-    def open(self, progress: Progress | None = None) -> Pyramid:
-        """The frame's pyramid, rows x columns (x channels), to be closed by the caller; any thread may ask.
-
-        The last few stay open: asking again, and for a neighbour in the same file, costs little.
-
-        Parameters
-        ----------
-        progress : callable, optional
-            Called with (rows done, rows in all) while a missing pyramid is built; may raise `Cancelled`.
-
-        Raises
-        ------
-        ImageError
-            If the image cannot be read, or its file has changed since the layer was opened.
-        """
-        return self.source._open(self.position, progress)
 
 
 class Source:
@@ -252,7 +201,8 @@ class Source:
 
     # ---- opening
 
-    def _open(self, position: tuple[int, ...], progress: Progress | None) -> Pyramid:
+    def open(self, position: tuple[int, ...], progress: Progress | None = None) -> Pyramid:
+        """The pyramid of a frame, see `Frame.open`."""
         with self._lock:
             kept = self._opened.get(position)
             if kept is not None:
@@ -328,20 +278,6 @@ class Source:
                 )
             if not np.array_equal(other.level_shapes, first.level_shapes) or other.dtype != first.dtype:
                 raise ImageError(f"{other.name} differs from {first.name} in shape or type: they are no channels.")
-
-
-def planes_at(layer: Image | Labels, dims: Dims) -> list[Any]:
-    """The levels of a layer at the viewer's sliders, finest first: (rows, columns) each, read when sliced.
-
-    For ground truth of the frame that is shown; a layer without sliders is the same at every frame.
-    """
-    levels = list(layer.data) if layer.multiscale else [layer.data]
-    if layer.ndim == 2:
-        return levels
-    letters = LETTERS[: layer.ndim - 2]
-    axes = letters + "YX"
-    at = dict(zip(letters, positions(layer, dims), strict=True))
-    return [View(v, axes, "YX", level_plane(at, axes, levels[0].shape, v.shape)) for v in levels]
 
 
 def _taken(pyramid: Pyramid, channels: Sequence[int]) -> Pyramid:

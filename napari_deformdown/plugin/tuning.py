@@ -13,11 +13,12 @@ from qtpy.QtWidgets import QInputDialog, QLineEdit, QScrollArea, QSpinBox, QVBox
 
 from ..finetuning.options import FinetuneOptions
 from ..imaging.errors import ImageError
-from .engine import BEFORE, Engine, Request
+from .engine import Engine
 from .form import button, row, text
 from .jobs import Job, Progress
 from .loss_curve import LossCurve
 from .progress_bar import ProgressBar
+from .request import BEFORE, Request
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison

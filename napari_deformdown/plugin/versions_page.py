@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from ..versions import Version, VersionStore
 from .form import button, row, text
 from .jobs import Job, Progress
 from .shelf import Shelf
+from .version_texts import day_of, described, held_back_of
 
 __all__ = ["VersionsPage"]
 
@@ -124,7 +124,7 @@ class VersionsPage(QWidget):
         self.list.clear()
         self._add(self.base, "", "", "", bold=not in_use)
         for found in self.store.list():
-            self._add(found.name, _day(found), _held_back(found), found.id, bold=found.id == in_use)
+            self._add(found.name, day_of(found), held_back_of(found), found.id, bold=found.id == in_use)
         self.select(in_use)
         self.list.blockSignals(False)
         broken = self.store.broken()
@@ -281,38 +281,3 @@ class VersionsPage(QWidget):
         else:
             self.changed.emit()
         self.refresh()
-
-
-def _day(version: Version) -> str:
-    try:
-        return datetime.fromisoformat(version.created).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return version.created[:16]
-
-
-def _held_back(version: Version) -> str:
-    """Mean agreement over the methods, before and after."""
-    found = version.scores.get("held_back")
-    try:
-        before, after = (sum(found[k].values()) / len(found[k]) for k in ("before", "after"))  # type: ignore[index]
-        return f"{before:.0%} \u2192 {after:.0%}"
-    except (TypeError, KeyError, AttributeError, ZeroDivisionError):
-        return ""
-
-
-def described(version: Version, store: VersionStore) -> str:
-    """Where a version comes from, in words."""
-    parent = next((v.name for v in store.list() if v.id == version.parent), version.parent)
-    settings = version.settings
-    parts = [f"From {parent}" if parent else "Of unknown origin"]
-    if "strokes" in settings:
-        images = settings.get("images")
-        where = f" on {len(images)} image{'s' * (len(images) != 1)}" if isinstance(images, list) else ""
-        parts.append(f"{settings['strokes']} corrections{where}")
-    if "steps" in settings:
-        parts.append(f"{settings['steps']} steps in {settings.get('seconds', '?')} s")
-    if version.data:
-        parts.append(f"data {version.data[:12]}")
-    doubts = version.scores.get("doubts")
-    said = " ".join(str(d) for d in doubts) if isinstance(doubts, list) else ""
-    return f"{version.name}: {'; '.join(parts)}. {said}".strip()

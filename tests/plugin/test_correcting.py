@@ -143,7 +143,7 @@ def settle(qtbot):
 
     def wait(panel):
         qtbot.waitUntil(
-            lambda: not (panel.live.running or panel.correct.busy or (panel._cells and panel._cells.busy)),
+            lambda: not (panel.live.running or panel.correct.busy or (panel.cells and panel.cells.busy)),
             timeout=60_000,
         )
 
@@ -193,7 +193,7 @@ def test_a_stroke_wins_in_view_numbers_and_export(corrected, settle, qtbot, tmp_
     entry = panel.correct.entry
     np.testing.assert_array_equal(entry.corrections.at(), layers[0].data)
     for method in ("uniform", "learnt"):
-        raw = panel._cells.content(method).result.labels()
+        raw = panel.cells.content(method).result.labels()
         shown = np.asarray(viewer.layers[f"{method}: segmentation"].data[0])
         assert (shown[painted] == 1).all()
         np.testing.assert_array_equal(shown[~painted], raw[~painted])
@@ -284,7 +284,7 @@ def test_the_key_goes_from_region_to_region_and_skips_what_was_corrected(correct
         page.next_button.click()
     first = page.regions.shown
     qtbot.wait(100)
-    y0, y1, x0, x1 = panel._cells.part_in_view()
+    y0, y1, x0, x1 = panel.cells.part_in_view()
     # in view, with room around it, and larger than before
     assert y0 <= first.y0 and first.y1 <= y1 and x0 <= first.x0 and first.x1 <= x1
     assert (y1 - y0) * (x1 - x0) < 600 * 1200 / 4

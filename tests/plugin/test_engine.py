@@ -13,8 +13,9 @@ from napari_deformdown.imaging import Pyramid
 from napari_deformdown.imaging.errors import Cancelled
 from napari_deformdown.network import place, segment
 from napari_deformdown.plugin.detail import MOST_POINTS
-from napari_deformdown.plugin.engine import Engine, Request
+from napari_deformdown.plugin.engine import Engine
 from napari_deformdown.plugin.kept import Kept
+from napari_deformdown.plugin.request import Request
 
 
 def silent(*_):

@@ -18,6 +18,10 @@ def cell_of(viewer, layer):
     return viewer.canvas.grid.position(viewer.layers.index(layer), viewer.layers)
 
 
+def titles_of(table) -> list[str]:
+    return [table.verticalHeaderItem(i).text() for i in range(table.rowCount())]
+
+
 def test_run_shows_both_methods_side_by_side(docked, run):
     viewer, panel = docked
     own = list(viewer.layers)
@@ -72,12 +76,12 @@ def test_second_run_updates_the_same_layers(docked, run):
 def test_scores_are_shown_against_ground_truth(docked, run):
     _, panel = docked
     run(panel)
-    titles = [panel.table.table.verticalHeaderItem(i).text() for i in range(panel.table.table.rowCount())]
+    titles = titles_of(panel.numbers.table.table)
     assert any("IoU land" in title for title in titles)
     assert "points of mean IoU" in panel.verdict.text()
     panel.truth.value = None
     run(panel)
-    titles = [panel.table.table.verticalHeaderItem(i).text() for i in range(panel.table.table.rowCount())]
+    titles = titles_of(panel.numbers.table.table)
     assert titles and not any("IoU" in title for title in titles)
     assert "agree on" in panel.verdict.text()
 
@@ -174,11 +178,11 @@ def test_points_are_there_before_the_slider_lets_go_of_the_window(docked, run, q
     qtbot.waitUntil(lambda: not panel.live._ahead.running and not panel.live.running, timeout=60_000)
     panel.rows.slider.setValue(40)
     budget = panel.budget
-    overlays = [panel._cells.content(m).overlay for m in panel.methods]
+    overlays = [panel.cells.content(m).overlay for m in panel.methods]
     assert all(o.budget == budget for o in overlays)  # and no event was processed meanwhile
     # all points and lines come when the slider rests
-    qtbot.waitUntil(lambda: all(panel._cells.content(m).overlay.lines is not None for m in panel.methods))
-    assert panel._cells.content("learnt").overlay.points.shape[:2] == budget
+    qtbot.waitUntil(lambda: all(panel.cells.content(m).overlay.lines is not None for m in panel.methods))
+    assert panel.cells.content("learnt").overlay.points.shape[:2] == budget
 
 
 def test_of_many_budgets_in_a_row_the_last_one_is_shown(docked, run, qtbot):
@@ -208,11 +212,11 @@ def test_further_layers_are_made_when_they_are_first_wanted(docked, run, qtbot, 
     before = [v.name for v in viewer.layers]
     cells = {m: cell_of(viewer, viewer.layers[m]) for m in METHODS}
     panel.show_boxes[kind].click()
-    qtbot.waitUntil(lambda: not panel._cells.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not panel.cells.busy, timeout=30_000)
     made = [v for v in viewer.layers if v.name not in before]
     assert len(made) == len(METHODS) and all(v.visible for v in made)
     for method in METHODS:
-        layer = panel._cells.layer(method, kind)
+        layer = panel.cells.layer(method, kind)
         assert cell_of(viewer, layer) == cells[method] == cell_of(viewer, viewer.layers[method])
     panel.show_boxes[kind].click()
     assert not any(v.visible for v in made) and all(v in viewer.layers for v in made)
@@ -222,7 +226,7 @@ def test_grid_lines_are_as_thick_on_the_screen_at_any_zoom(docked, run, qtbot):
     viewer, panel = docked
     run(panel)
     panel.show_boxes["lines"].click()
-    qtbot.waitUntil(lambda: "learnt: grid lines" in viewer.layers and not panel._cells.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: "learnt: grid lines" in viewer.layers and not panel.cells.busy, timeout=60_000)
 
     def on_screen() -> list[float]:
         lines = [viewer.layers[f"{method}: grid lines"] for method in METHODS]
@@ -250,7 +254,7 @@ def test_the_difference_is_where_the_methods_disagree(docked, run, qtbot):
     viewer, panel = docked
     run(panel)
     panel.show_boxes["difference"].click()
-    qtbot.waitUntil(lambda: not panel._cells.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not panel.cells.busy, timeout=30_000)
     uniform, learnt = (panel.comparison.results[m].labels() for m in METHODS)
     for method in METHODS:
         np.testing.assert_array_equal(np.asarray(viewer.layers[f"{method}: difference"].data[0]), uniform != learnt)
@@ -262,17 +266,17 @@ def test_cells_come_and_go_with_their_boxes(docked, run, qtbot):
     for box in ("edge", "ground truth"):
         with qtbot.waitSignal(panel.finished, timeout=60_000):
             panel.cell_boxes[box].click()
-    assert panel._cells.names == ("uniform", "learnt", "edge", "ground truth")
-    assert len({cell_of(viewer, viewer.layers[name]) for name in panel._cells.names}) == 4
+    assert panel.cells.names == ("uniform", "learnt", "edge", "ground truth")
+    assert len({cell_of(viewer, viewer.layers[name]) for name in panel.cells.names}) == 4
     np.testing.assert_array_equal(
         np.asarray(viewer.layers["ground truth: segmentation"].data[0]), panel.truth.value.data
     )
     with qtbot.waitSignal(panel.finished, timeout=60_000):
         panel.cell_boxes["edge"].click()
-    assert panel._cells.names == ("uniform", "learnt", "ground truth")
+    assert panel.cells.names == ("uniform", "learnt", "ground truth")
     # hidden, and without room in the grid
     assert not any(v.visible for v in viewer.layers if v.name.startswith("edge"))
-    assert len({cell_of(viewer, viewer.layers[name]) for name in panel._cells.names}) == 3
+    assert len({cell_of(viewer, viewer.layers[name]) for name in panel.cells.names}) == 3
     assert int(np.prod(viewer.canvas.grid.shape)) in (3, 4)
 
 
@@ -281,12 +285,12 @@ def test_a_new_cell_takes_over_the_layers_of_one_that_went(docked, run, qtbot):
     run(panel)
 
     def settled() -> bool:
-        return not panel.live.running and not panel._cells.busy
+        return not panel.live.running and not panel.cells.busy
 
     panel.cell_boxes["edge"].click()
     qtbot.waitUntil(settled, timeout=60_000)
     # a colour of the density means the same in all cells
-    limits = {tuple(viewer.layers[f"{name}: density"].contrast_limits) for name in panel._cells.names}
+    limits = {tuple(viewer.layers[f"{name}: density"].contrast_limits) for name in panel.cells.names}
     assert len(limits) == 1
     mine, points = list(viewer.layers), viewer.layers["edge: points"].data.copy()
     panel.cell_boxes["edge"].click()
@@ -294,16 +298,16 @@ def test_a_new_cell_takes_over_the_layers_of_one_that_went(docked, run, qtbot):
     # what all cells have in common changes while it is hidden
     panel.classes.set_color(1, "#00ff00")
     viewer.layers["piece"].contrast_limits = (0, 77)
-    panel._cells.set_cells((*METHODS, "attraction"))
+    panel.cells.set_cells((*METHODS, "attraction"))
     qtbot.waitUntil(settled, timeout=60_000)
     # nothing of the other method under the new title
     assert len(viewer.layers["attraction: points"].data) == 1
     panel.cell_boxes["attraction"].click()
     qtbot.waitUntil(settled, timeout=60_000)
-    assert panel._cells.names == ("uniform", "learnt", "attraction") and set(viewer.layers) == set(mine)
+    assert panel.cells.names == ("uniform", "learnt", "attraction") and set(viewer.layers) == set(mine)
     assert not [v.name for v in viewer.layers if v.name.startswith("edge")]
     for kind in ("image", "points", "density", "segmentation"):
-        assert panel._cells.layer("attraction", kind).visible, kind
+        assert panel.cells.layer("attraction", kind).visible, kind
     assert not np.array_equal(viewer.layers["attraction: points"].data, points)
     assert tuple(viewer.layers["attraction"].contrast_limits) == (0, 77)
     colour = viewer.layers["attraction: segmentation"].colormap.map(1)
@@ -313,20 +317,20 @@ def test_a_new_cell_takes_over_the_layers_of_one_that_went(docked, run, qtbot):
     # and the other way round, with a cell that stays hidden
     panel.cell_boxes["edge"].click()
     qtbot.waitUntil(settled, timeout=60_000)
-    assert set(panel._cells.names) == {"uniform", "learnt", "edge", "attraction"}
-    assert len({cell_of(viewer, viewer.layers[name]) for name in panel._cells.names}) == 4
+    assert set(panel.cells.names) == {"uniform", "learnt", "edge", "attraction"}
+    assert len({cell_of(viewer, viewer.layers[name]) for name in panel.cells.names}) == 4
 
 
 def test_a_cell_comes_back_while_layers_are_being_made(docked, run, qtbot):
     _, panel = docked
     run(panel)
     panel.cell_boxes["uniform"].setChecked(False)
-    qtbot.waitUntil(lambda: not panel.live.running and not panel._cells.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: not panel.live.running and not panel.cells.busy, timeout=60_000)
     panel.show_boxes["lines"].click()
     panel.cell_boxes["uniform"].setChecked(True)
-    qtbot.waitUntil(lambda: not panel.live.running and not panel._cells.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: not panel.live.running and not panel.cells.busy, timeout=60_000)
     for kind in ("image", "points", "density", "segmentation", "lines"):
-        assert panel._cells.layer("uniform", kind).visible, kind
+        assert panel.cells.layer("uniform", kind).visible, kind
 
 
 def test_a_cell_goes_while_a_layer_of_the_users_is_hidden(docked, run, qtbot):
@@ -338,7 +342,7 @@ def test_a_cell_goes_while_a_layer_of_the_users_is_hidden(docked, run, qtbot):
         with qtbot.waitSignal(panel.finished, timeout=60_000):
             panel.cell_boxes["edge"].click()
         qtbot.wait(100)
-    assert panel._cells.names == METHODS and not viewer.layers["piece ground truth"].visible
+    assert panel.cells.names == METHODS and not viewer.layers["piece ground truth"].visible
     viewer.layers.remove("piece")
     qtbot.wait(100)
     assert [v.name for v in viewer.layers] == ["piece ground truth"]
@@ -397,9 +401,9 @@ def test_names_and_colours_of_classes_are_the_persons(docked, run):
     viewer, panel = docked
     run(panel)
     assert panel.classes.set_name(1, "solid ground") and panel.classes.set_color(1, "#00ff00")
-    titles = [panel.table.table.verticalHeaderItem(i).text() for i in range(panel.table.table.rowCount())]
+    titles = titles_of(panel.numbers.table.table)
     assert any("solid ground" in title for title in titles)
-    assert panel._savable()["learnt"].classes[1].name == "solid ground"
+    assert panel.saving.sources()["learnt"].classes[1].name == "solid ground"
 
 
 def test_keys_toggle_the_layers(docked, run, qtbot):

@@ -20,7 +20,7 @@ METHODS = ("uniform", "learnt")
 
 
 def idle(panel):
-    return not panel.live.running and panel._job is None and (panel._cells is None or not panel._cells.busy)
+    return not panel.live.running and panel._job is None and (panel.cells is None or not panel.cells.busy)
 
 
 def drag(qtbot, slider, values):
@@ -50,7 +50,7 @@ def test_fifty_budgets_dragged_in_a_row_end_at_the_last_one(docked, run, qtbot):
     assert list(viewer.layers) == layers
     for method in METHODS:
         assert len(viewer.layers[f"{method}: points"].data) == last[0] * last[1]
-        assert panel._cells.content(method).result.budget == last
+        assert panel.cells.content(method).result.budget == last
     gc.collect()
     assert len(QApplication.allWidgets()) == widgets
 
@@ -67,7 +67,7 @@ def test_every_layer_is_shown_and_hidden_while_segmentations_are_computed(docked
     qtbot.waitUntil(lambda: idle(panel) and panel.comparison.results["learnt"].budget == panel.budget, timeout=120_000)
     for kind, box in panel.show_boxes.items():
         for method in METHODS:
-            layer = panel._cells.layer(method, kind)
+            layer = panel.cells.layer(method, kind)
             assert layer is not None and layer.visible == box.isChecked(), (method, kind)
 
 
@@ -105,11 +105,11 @@ def test_anything_at_any_moment(docked, run, qtbot, earth_piece, seed):
     assert panel.comparison.pyramid.name == "piece"
     assert set(panel.comparison.results) == set(panel.methods)
     mine = [layer for layer in viewer.layers if panel.owns(layer)]
-    assert len(mine) == len(panel._cells._layers) == len({layer.name for layer in mine})
-    assert {layer.name.split(":")[0] for layer in mine} == set(panel._cells.names)
+    assert len(mine) == len(panel.cells._layers) == len({layer.name for layer in mine})
+    assert {layer.name.split(":")[0] for layer in mine} == set(panel.cells.names)
     for kind, shown in panel.show_boxes.items():
-        for name in panel._cells.names:
-            layer = panel._cells.layer(name, kind)
+        for name in panel.cells.names:
+            layer = panel.cells.layer(name, kind)
             assert layer is None or layer.visible == shown.isChecked(), (name, kind)
     qtbot.waitUntil(lambda: threading.active_count() <= threads + 1, timeout=10_000)
 

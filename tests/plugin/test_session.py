@@ -159,7 +159,7 @@ def test_everything_is_as_it_was_after_all_was_closed(filed, run, qtbot):
         pass
     assert state_of(panel) == before
     assert panel.comparison.scores["learnt"].miou == scores
-    assert panel._cells.names == ("uniform", "learnt", "ground truth")
+    assert panel.cells.names == ("uniform", "learnt", "ground truth")
     assert not any(layer.visible for layer in viewer.layers if "density" in layer.name)
 
 

@@ -15,8 +15,8 @@ from npe2 import PluginManager
 
 from napari_deformdown.imaging import Cancelled, ImageError, pyramid_cache
 from napari_deformdown.network import LabelClass, ModelConfig
-from napari_deformdown.plugin.placing import place_of_plane
-from napari_deformdown.plugin.sources import Source, planes_at
+from napari_deformdown.plugin.placing import place_of_plane, planes_at
+from napari_deformdown.plugin.sources import Source
 
 PLUGIN = "napari-deformdown"
 

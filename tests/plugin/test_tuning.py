@@ -100,9 +100,7 @@ def settle(qtbot):
     def wait(panel):
         page = panel.correct
         qtbot.waitUntil(
-            lambda: (
-                not (panel.live.running or page.busy or page.tuning.running or (panel._cells and panel._cells.busy))
-            ),
+            lambda: not (panel.live.running or page.busy or page.tuning.running or (panel.cells and panel.cells.busy)),
             timeout=120_000,
         )
 
@@ -129,7 +127,7 @@ def corrected(docked, run, settle):
 def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_path):
     viewer, panel = corrected
     page, tuning = panel.correct, panel.correct.tuning
-    base_result = panel._cells.content("learnt").result
+    base_result = panel.cells.content("learnt").result
     layers = list(viewer.layers)
     with qtbot.waitSignal(tuning.finished, timeout=120_000):
         tuning.run_button.click()
@@ -137,13 +135,13 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
     assert len(tuning.curve.losses) == 2 and "held back" in tuning.status.text()
     settle(panel)
     # before | after, by the layers that there are: another cell would have napari build its grid anew
-    assert panel._cells.names == ("before", "learnt") and list(viewer.layers) == layers
+    assert panel.cells.names == ("before", "learnt") and list(viewer.layers) == layers
     assert viewer.layers["before"].name_overlay.visible and "uniform" not in viewer.layers
-    assert panel.budget == (16, 32) and panel._cells.content("before").result is base_result
-    after = panel._cells.content("learnt").result
+    assert panel.budget == (16, 32) and panel.cells.content("before").result is base_result
+    after = panel.cells.content("learnt").result
     assert not torch.equal(after.probabilities, base_result.probabilities)
     assert "before" in panel.verdict.text() and set(panel.comparison.scores) == {"before", "learnt"}
-    assert panel.curve is not None and viewer.layers["before: segmentation"].visible
+    assert panel.numbers.curve is not None and viewer.layers["before: segmentation"].visible
     # what is expected of the next run: both are sampled alike, and uniform sampling is not run
     one = panel.estimator.expect(panel.budget, "learnt", model="earth", image=panel.source.name)
     assert panel._expected() == one + one
@@ -153,15 +151,15 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
     tuning.keep("first")
     qtbot.waitUntil(lambda: not panel.trial, timeout=60_000)
     settle(panel)
-    assert panel.model.value == "earth: first" and panel._cells.names == ("uniform", "learnt")
+    assert panel.model.value == "earth: first" and panel.cells.names == ("uniform", "learnt")
     assert "before: segmentation" not in viewer.layers and list(viewer.layers) == layers
-    assert panel._cells.content("uniform").result is panel.engine.result(panel.request(), "uniform", lambda *_: None)
+    assert panel.cells.content("uniform").result is panel.engine.result(panel.request(), "uniform", lambda *_: None)
     assert viewer.layers["uniform: segmentation"].visible
     assert not tuning.decision.isVisibleTo(page)
     version = panel.shelf.version("earth: first")
     assert version.parent == version.base == "earth" and version.settings["strokes"] == 4
     assert set(version.scores["held_back"]["after"]) == {"learnt"}
-    kept = panel._cells.content("learnt").result
+    kept = panel.cells.content("learnt").result
     torch.testing.assert_close(kept.probabilities, after.probabilities)
     # another session finds it
     other = Shelf()
@@ -172,7 +170,7 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
         tuning.run_button.click()
     settle(panel)
     assert panel.before == "earth: first" and panel.shelf.base(panel.trial) == "earth"
-    torch.testing.assert_close(panel._cells.content("learnt").result.probabilities, after.probabilities)
+    torch.testing.assert_close(panel.cells.content("learnt").result.probabilities, after.probabilities)
     tuning.discard_button.click()
     settle(panel)
     assert panel.model.value == "earth: first" and panel.trial == "" and "Discarded" in tuning.status.text()
@@ -185,7 +183,7 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
     page.use_button.click()
     assert panel.model.value == "earth" and page.store.active is None
     settle(panel)
-    torch.testing.assert_close(panel._cells.content("learnt").result.probabilities, base_result.probabilities)
+    torch.testing.assert_close(panel.cells.content("learnt").result.probabilities, base_result.probabilities)
     page.use(version.id)
     assert panel.model.value == "earth: first" and page.store.active == version.id
     page.rename(version.id, "second")
@@ -252,7 +250,7 @@ def test_start_from_nothing_and_paint_some_of_each_class(docked, settle, qtbot):
     with qtbot.waitSignal(page.tuning.finished, timeout=240_000):
         page.tuning.run_button.click()
     settle(panel)
-    result = panel._cells.content("learnt").result
+    result = panel.cells.content("learnt").result
     labels = result.labels()
     assert (labels[200:260, 200:400] == 1).mean() > 0.9 and (labels[300:360, 800:1000] == 0).mean() > 0.9
     page.tuning.keep("scribbled")

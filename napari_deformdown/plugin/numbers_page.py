@@ -1,0 +1,60 @@
+"""The panel's page of numbers: scores and cost of every method, and how they change with the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari.viewer import Viewer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from .curve import CurveSource, CurveView
+from .jobs import Progress
+from .table import ScoreTable
+from .tuning import trial_sentence
+
+if TYPE_CHECKING:
+    from ..evaluation.comparison import Comparison
+    from ..network import LabelClass
+    from .engine import Engine
+    from .live import Wanted
+
+__all__ = ["NumbersPage"]
+
+
+class NumbersPage(QWidget):
+    """Table and curve.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose colours the curve follows.
+    engine : Engine
+        What computes the curve.
+    """
+
+    def __init__(self, viewer: Viewer, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+        self.table, self.curve = ScoreTable(), CurveView(viewer)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.table)
+        layout.addWidget(self.curve, 1)
+
+    def show_comparison(self, comparison: Comparison, wanted: Wanted | None, classes: Sequence[LabelClass]) -> str:
+        """The table of a comparison; returns the sentence that says whether learnt sampling, or a trial, pays."""
+        self.table.show_comparison(comparison, classes)
+        trial = None if wanted is None else trial_sentence(comparison, wanted.request)
+        return trial or comparison.sentence()
+
+    def offer_curve(self, wanted: Wanted, methods: Sequence[str]) -> None:
+        """Of these methods on the image that was wanted."""
+        engine, request = self._engine, wanted.request
+
+        def source(progress: Progress) -> CurveSource:
+            return CurveSource(
+                engine.pyramid(request.frame, progress), engine.model(request, progress), methods, wanted.truth
+            )
+
+        self.curve.set_source(source)

@@ -1,0 +1,124 @@
+"""What was found, in the viewer: a cell for each method, filled while results arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .cells import FOUND, Cells
+from .chooser import TRUTH
+from .layer_data import Content, scene_of
+from .request import BEFORE
+
+if TYPE_CHECKING:
+    from .live import Part, Wanted
+    from .overlay import Overlay
+    from .panel import SamplingPanel
+    from .sources import Source
+
+__all__ = ["Showing"]
+
+
+class Showing:
+    """Puts parts of results into cells.
+
+    Parameters
+    ----------
+    panel : SamplingPanel
+        Whose classes and corrections they are shown with.
+    make : callable
+        Gives the cells; called once, when they are first wanted.
+
+    Attributes
+    ----------
+    cells : Cells, optional
+        None before anything was run.
+    source : Source, optional
+        Whose results they show.
+    """
+
+    def __init__(self, panel: SamplingPanel, make: Callable[[], Cells]) -> None:
+        self._panel, self._make = panel, make
+        self.cells: Cells | None = None
+        self.source: Source | None = None
+        self._frame: Any = None
+
+    def begin(self, wanted: Wanted, source: Source, *, with_truth: bool) -> None:
+        """Cells for what is wanted; what was found for another frame or image goes."""
+        if self.cells is None:
+            self.cells = self._make()
+        cells, frame = self.cells, wanted.request.frame.key
+        cells.set_cells([*wanted.request.methods, *([TRUTH] if with_truth else [])])
+        if frame != self._frame:
+            for name in cells.names:
+                cells.set_content(name, Content())
+        if with_truth:
+            cells.set_content(TRUTH, Content(labels=list(wanted.truth)))
+        self.source, self._frame = source, frame
+
+    def drop(self) -> None:
+        """Let go of all that is shown."""
+        self.source = self._frame = None
+        if self.cells is not None:
+            self.cells.clear()
+
+    def show(self, part: Part) -> None:
+        """Something arrived: an image to lie under everything, points and densities, or a method's result."""
+        cells = self.cells
+        if cells is None or self.source is None or (part.method and part.method not in cells.names):
+            return
+        if part.kind == "pyramid":
+            self.show_scene(part.value)
+        elif part.kind == "overlays":
+            self._show_overlays(cells, part.value)
+            cells.catch_up()
+        elif part.kind == "result":
+            content = cells.content(part.method)
+            content.result, content.labels = part.value, self._panel.correct.levels_of(part.value)
+            cells.changed([part.method], FOUND)
+            self._set_references(cells)
+
+    def show_scene(self, pyramid: Any) -> None:
+        """The image under everything, with classes as they are named and coloured now."""
+        assert self.cells is not None and self.source is not None
+        classes = self._panel.classes
+        self.cells.set_scene(
+            scene_of(self.source.layer, pyramid, classes.classes, classes.hidden),
+            besides=[self.source.layer, self._panel.truth.value],
+        )
+
+    def recorrect(self) -> None:
+        """Show all results with the corrections as they are."""
+        cells = self.cells
+        if cells is not None:
+            for name in cells.names:
+                content = cells.content(name)
+                if content.result is not None:
+                    content.labels = self._panel.correct.levels_of(content.result)
+            cells.changed(cells.names, ["segmentation"])
+            self._set_references(cells)
+
+    def _show_overlays(self, cells: Cells, overlays: dict[str, Overlay]) -> None:
+        for method in cells.names:
+            overlay, content = overlays.get(method), cells.content(method)
+            if overlay is not None:
+                before, content.overlay = content.overlay, overlay
+                cells.changed([method], overlay.news(before))
+
+    def _set_references(self, cells: Cells) -> None:
+        """Each method's difference is to uniform, uniform's to the method beside it; of a trial to what was before."""
+        contents = {name: cells.content(name) for name in cells.names if name != TRUTH}
+        first = "uniform" if "uniform" in contents else next(iter(contents), "")
+        other = next((name for name in contents if name != first), "")
+        wanted, tuned = self._panel.live.wanted, ""
+        if BEFORE in contents and wanted is not None:
+            tuned = wanted.request.resolved(BEFORE)[1]
+        for name, content in contents.items():
+            against = contents.get(other if name == first else first)
+            if tuned and name in (BEFORE, tuned):
+                against = contents.get(BEFORE if name == tuned else tuned)
+            if against is None or against.result is None:
+                content.reference = None
+            else:
+                content.reference = against.labels or against.result.levels()
+        cells.changed(contents, ["difference"])

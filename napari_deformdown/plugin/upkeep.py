@@ -1,0 +1,131 @@
+"""What follows strokes of corrections, a moment later: results shown anew, numbers counted anew, paint kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
+
+from ..imaging.errors import ImageError
+from .jobs import Latest, Progress
+from .keeping import counted
+
+if TYPE_CHECKING:
+    from .correcting import CorrectPage
+
+__all__ = ["Upkeep"]
+
+# Milliseconds after the last stroke: results in view, numbers, disk.
+_VIEW, _NUMBERS, _DISK = 150, 700, 1000
+
+
+class Upkeep(QObject):
+    """Keeps what is seen, counted and stored up with the corrections.
+
+    Parameters
+    ----------
+    page : CorrectPage
+        Whose corrections they are.
+    """
+
+    rescored = Signal(object)  # Comparison with the corrections as they are
+    summed_up = Signal(str)  # what is painted, and whether it is on disk
+    failed = Signal(str)
+
+    def __init__(self, page: CorrectPage) -> None:
+        super().__init__(page)
+        self._page = page
+        self._scores, self._saves = Latest(self), Latest(self)
+        self._view_timer, self._score_timer, self._save_timer = (
+            self._timer(ms, act) for ms, act in ((_VIEW, self._redraw), (_NUMBERS, self._rescore), (_DISK, self._save))
+        )
+        self._scores.produced.connect(self._scored)
+        self._scores.failed.connect(self.failed)
+        self._saves.succeeded.connect(self.summed_up)
+        self._saves.failed.connect(self.failed)
+        book = page.book
+
+        def flush(*_: Any) -> None:
+            with suppress(ImageError):
+                book.save_all()
+
+        page.destroyed.connect(flush)
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(flush)
+
+    def _timer(self, milliseconds: int, act: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(act)
+        return timer
+
+    @property
+    def busy(self) -> bool:
+        """Whether something of it is still to be done."""
+        waiting = any(t.isActive() for t in (self._view_timer, self._score_timer, self._save_timer))
+        return waiting or self._scores.running or self._saves.running
+
+    def painted(self) -> None:
+        """There is new paint in view."""
+        self._view_timer.start()
+        self.changed(shown=True)
+
+    def changed(self, *, shown: bool) -> None:
+        """There is new paint, on the image that is shown or on another one."""
+        if shown:
+            self._score_timer.start()
+        self._save_timer.start()
+
+    def count(self) -> None:
+        """Say what is painted on the image that is shown."""
+        entry = self._page.entry
+        if entry is not None:
+            self._saves.submit(lambda progress: counted(entry))
+
+    def _redraw(self) -> None:
+        cells = self._page.painter.cells
+        if cells is not None:
+            cells.redraw(["segmentation", "difference"])
+
+    def _rescore(self) -> None:
+        panel, entry = self._page.panel, self._page.entry
+        wanted, comparison = panel.live.wanted, panel.comparison
+        if entry is None or wanted is None or comparison is None:
+            return
+        if panel.live.running:  # it scores with what is painted now; later strokes come after it
+            self._score_timer.start()
+            return
+        cells = self._page.painter.cells
+        names = [] if cells is None else [n for n in cells.names if cells.content(n).result is not None]
+        raw = {name: cells.content(name).result for name in names} if cells is not None else {}
+        if not raw or wanted.request.frame.key != entry.frame.key:
+            return
+        pyramid, corrections = comparison.pyramid, entry.corrections
+
+        def work(progress: Progress) -> None:
+            from ..corrections import corrected
+            from ..evaluation.comparison import score_results
+
+            shown = raw if corrections.is_empty else {m: corrected(r, corrections) for m, r in raw.items()}
+            progress.produce((wanted, score_results(pyramid, shown, wanted.truth, progress=progress)))
+
+        self._scores.submit(work)
+
+    def _scored(self, value: tuple[Any, Any]) -> None:
+        wanted, comparison = value
+        live = self._page.panel.live
+        if wanted is live.wanted and not live.running:
+            self.rescored.emit(comparison)
+
+    def _save(self) -> None:
+        book, entry = self._page.book, self._page.entry
+
+        def work(progress: Progress) -> str:
+            book.save_all()
+            return "" if entry is None else counted(entry)
+
+        self._saves.submit(work)
