@@ -43,7 +43,7 @@ class Upkeep(QObject):
         )
         self._scores.produced.connect(self._scored)
         self._scores.failed.connect(self.failed)
-        self._saves.succeeded.connect(self.summed_up)
+        self._saves.succeeded.connect(self.summed_up.emit)
         self._saves.failed.connect(self.failed)
         book = page.book
 
