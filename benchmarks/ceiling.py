@@ -17,13 +17,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from napari_deformdown.evaluation import confusion, iou
+from napari_deformdown.evaluation.ceiling import TrueShares, restored
 from napari_deformdown.geometry import Warp, edge_density, edge_strength, label_edges
-from napari_deformdown.imaging.blending import read_levels
-from napari_deformdown.imaging.sampling import SUPERSAMPLE
 from napari_deformdown.network import LabelClass, ModelConfig
-from napari_deformdown.network.sharpening import SHARPNESS
 
-from .geometry.pictures import segmentation
 from .labelled import SETS, run_study
 from .variants import CANDIDATES
 
@@ -74,7 +71,7 @@ def measure(data: Path, most: int | None = None, sets: Sequence[str] = tuple(SET
 
 def _image(labels: NDArray[np.uint8]) -> dict[tuple[str, int], tuple[float, float]]:
     whole = torch.from_numpy(labels.copy())[None]
-    levels = _levels(F.one_hot(whole[0].long(), int(labels.max()) + 1).movedim(-1, 0).float())
+    shares = TrueShares(labels, int(labels.max()) + 1)
     edges = label_edges(whole).float()
     reach = (1, 2 * BAND + 1)
     band = F.max_pool2d(F.max_pool2d(edges, reach, 1, (0, BAND)), reach[::-1], 1, (BAND, 0))[0].bool().numpy()
@@ -87,36 +84,21 @@ def _image(labels: NDArray[np.uint8]) -> dict[tuple[str, int], tuple[float, floa
         for number, (h, w) in enumerate(BUDGETS):
             # the same number of points, at the image's own aspect
             rows = round((h * w * labels.shape[0] / labels.shape[1]) ** 0.5)
-            found[name, number] = score(levels, labels, band, warp, (rows, round(h * w / rows)))
+            found[name, number] = score(shares, labels, band, warp, (rows, round(h * w / rows)))
     return found
 
 
 def score(
-    levels: Sequence[tuple[torch.Tensor, tuple[float, float]]],
+    shares: TrueShares,
     labels: NDArray[np.uint8],
     band: NDArray[np.bool_],
     warp: Warp,
     budget: tuple[int, int],
 ) -> tuple[float, float]:
     """Mean IoU of labels sampled and brought back, everywhere and within the band."""
-    h, w = (n * SUPERSAMPLE for n in budget)
-    side = (warp.footprint(h, w).prod(-1) * labels.shape[0] * labels.shape[1]).sqrt()
-    fine = read_levels(levels, labels.shape, warp.grid(h, w).float(), side.float())
-    result = segmentation(F.avg_pool2d(fine, SUPERSAMPLE)[0], warp, labels.shape, SHARPNESS).labels()
-    classes = fine.shape[1]
-    counts = confusion(labels, result, classes), confusion(labels[band], result[band], classes)
+    result = restored(shares.at(warp, budget), warp, shares.shape).labels()
+    counts = confusion(labels, result, shares.classes), confusion(labels[band], result[band], shares.classes)
     return float(np.nanmean(iou(counts[0]))), float(np.nanmean(iou(counts[1])))
-
-
-def _levels(pixels: torch.Tensor) -> list[tuple[torch.Tensor, tuple[float, float]]]:
-    """Means over 2 x 2, again and again, of (K, H, W)."""
-    levels, scale = [(pixels, (1.0, 1.0))], 1.0
-    while min(pixels.shape[1:]) > 32:
-        h, w = pixels.shape[1:]
-        pixels = F.avg_pool2d(F.pad(pixels[None], (0, w % 2, 0, h % 2), mode="replicate"), 2)[0]
-        scale *= 2
-        levels.append((pixels, (scale, scale)))
-    return levels
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from ..geometry import Warp
 from ..imaging import IGNORE
-from ..imaging.blending import read_levels
-from ..imaging.sampling import SUPERSAMPLE
+from ..imaging.sampling import sample_levels
 from ..network import LabelClass, Segmentation
 from ..network.sharpening import SHARPNESS
 from .metrics import score_segmentation
@@ -61,10 +60,7 @@ class TrueShares:
 
     def at(self, warp: Warp, budget: tuple[int, int]) -> Tensor:
         """Shares at the sampling points, read as images are: (K, h, w); less than one in all where labels lack."""
-        grid, extent = warp.reads(*budget, SUPERSAMPLE)
-        side = (extent.prod(-1) * self.shape[0] * self.shape[1]).sqrt()
-        fine = read_levels(self.levels, self.shape, grid.float(), side.float())
-        return F.avg_pool2d(fine, SUPERSAMPLE)[0]
+        return sample_levels(self.levels, self.shape, warp, budget)[0]
 
     def _size(self) -> tuple[int, int]:
         """Rows and columns of the finest level."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..geometry import UniformWarp, Warp, make_warp, with_uniform
-from ..imaging.blending import read_levels
-from ..imaging.sampling import SUPERSAMPLE
+from ..imaging.sampling import sample_levels
 from ..network import DeformedSegmenter
 from ..network.context import ContextHead
 from ..network.sharpening import sharpen
@@ -77,15 +75,8 @@ def look_at(model: DeformedSegmenter, image: Prepared, method: str, mirror: Mirr
     else:
         density = with_uniform(model.density(seen, features), fraction).cpu()
         warp = make_warp(model.config.sampler, density)
-        sampled = _sampled(image, warp, mirror)
+        sampled = sample_levels(image.levels, image.shape, warp, image.budget, mirror.points)
     context = ContextHead.at_points(coarse, warp, budget) if coarse is not None else None
     scores = model(mirror.coloured(sampled).to(device), way, context).float()
     probabilities = sharpen(torch.softmax(scores, 1), model.config.sharpness)
     return Look(probabilities, warp, mirror)
-
-
-def _sampled(image: Prepared, warp: Warp, mirror: Mirror) -> Tensor:
-    grid, extent = warp.reads(*image.budget, SUPERSAMPLE)
-    side = (extent.prod(-1) * image.shape[0] * image.shape[1]).sqrt()
-    fine = read_levels(image.levels, image.shape, mirror.points(grid), side)
-    return F.avg_pool2d(fine, SUPERSAMPLE)

@@ -12,17 +12,18 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geometry import UniformWarp, Warp
-from .blending import upper_level
+from .blending import read_levels, upper_level
 from .planning import Plan, plan_for
 from .progress import Progress
 from .pyramid import Pyramid
 from .streaming import workers
 
-__all__ = ["Reading", "overview", "sample"]
+__all__ = ["Reading", "overview", "sample", "sample_levels"]
 
 SUPERSAMPLE = 2
 # Over a network: chunks that are asked for together, and threads that fetch or decode.
@@ -108,6 +109,36 @@ def sample(
     for row, column in product(range(supersample), repeat=2):
         image += parts[:, :, row, :, column]
     return torch.from_numpy(image / np.float32(supersample**2))[None], reading
+
+
+def sample_levels(
+    levels: Sequence[tuple[Tensor, tuple[float, float]]],
+    shape: tuple[int, int],
+    warp: Warp,
+    budget: tuple[int, int],
+    placed: Callable[[Tensor], Tensor] = lambda points: points,
+) -> Tensor:
+    """The sampled image of levels in memory, read as `sample` reads a pyramid; gradients flow to the warp.
+
+    Parameters
+    ----------
+    levels, shape
+        As `read_levels` takes them, with rows and columns at full resolution.
+    warp : Warp
+        N warps.
+    budget : (int, int)
+        Rows and columns of sampling points.
+    placed : callable
+        Gives the places in the image of points (N, h, w, 2) in [0, 1], for images that are seen mirrored.
+
+    Returns
+    -------
+    Tensor
+        (N, C, h, w).
+    """
+    grid, extent = warp.reads(*budget, SUPERSAMPLE)
+    side = (extent.prod(-1) * (shape[0] * shape[1])).sqrt()
+    return F.avg_pool2d(read_levels(levels, shape, placed(grid).float(), side.float()), SUPERSAMPLE)
 
 
 def _plans(pyramid: Pyramid, places: NDArray[np.float64], side: NDArray[np.float64]) -> list[Plan]:

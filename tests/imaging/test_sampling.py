@@ -13,7 +13,7 @@ from napari_deformdown.geometry import TransportWarp, UniformWarp, Warp
 from napari_deformdown.imaging import Cancelled, ImageError, Pyramid
 from napari_deformdown.imaging.blending import blend_levels, read_levels
 from napari_deformdown.imaging.level import Level
-from napari_deformdown.imaging.sampling import overview, sample
+from napari_deformdown.imaging.sampling import overview, sample, sample_levels
 from napari_deformdown.samples.synthetic_slide import SyntheticSlide
 
 seeds = st.integers(0, 2**31)
@@ -115,11 +115,23 @@ def test_the_read_in_memory_equals_the_read_by_chunks(seed) -> None:
         (torch.from_numpy(np.moveaxis(v.read(0, v.shape[0], 0, v.shape[1]), -1, 0)), v.scale) for v in pyramid.levels
     ]
     warp = bent_warp(seed)
+    both, _ = sample(pyramid, warp, (14, 19))
+    torch.testing.assert_close(sample_levels(levels, (203, 311), warp, (14, 19)), both, rtol=0, atol=2e-5)
     by_chunks, _ = sample(pyramid, warp, (14, 19), supersample=1)
     side = (warp.footprint(14, 19).prod(-1) * 203 * 311).sqrt()
     points = warp.grid(14, 19).float()
     in_memory = read_levels(levels, (203, 311), points, side)
     torch.testing.assert_close(in_memory.float(), by_chunks, rtol=0, atol=2e-5)
+
+
+def test_a_mirrored_image_is_sampled_as_the_mirror_of_its_points() -> None:
+    levels = [(torch.rand(2, 40, 60, generator=torch.Generator().manual_seed(0)), (1.0, 1.0))]
+    mirrored = [(pixels.flip(-1), scale) for pixels, scale in levels]
+    warp = bent_warp()
+    found = sample_levels(
+        levels, (40, 60), warp, (9, 11), lambda points: points * torch.tensor([1, -1]) + torch.tensor([0, 1])
+    )
+    torch.testing.assert_close(found, sample_levels(mirrored, (40, 60), warp, (9, 11)))
 
 
 def test_gradients_flow_through_the_read_to_the_points() -> None:
