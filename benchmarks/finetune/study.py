@@ -1,4 +1,4 @@
-"""The study of fine-tuning: `python -m benchmarks finetune [--data FOLDER] [--quick] [--json FILE]`.
+"""The study of fine-tuning: `python -m benchmarks finetune [--data FOLDER] [--models FOLDER] [--quick] [--json FILE]`.
 
 On images that the shipped models were not trained on, a simulated annotator paints discs of 25 px radius on the worst
 errors. After 1, 3 and 10 of them the model is tuned, each time from the base model, for uniform and for learnt sampling
@@ -74,11 +74,19 @@ def options(arguments: Sequence[str]) -> dict[str, Any]:
     """Keywords of `measure` from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks finetune", description=__doc__)
     parser.add_argument("--data", type=Path, help="folder of labelled images; default: $DEFORMDOWN_IMAGES or data")
+    parser.add_argument(
+        "--models", type=Path, help="folder of networks by the sets' names, instead of the shipped ones"
+    )
     parser.add_argument("--quick", action="store_true", help="one image of each set")
     return vars(parser.parse_args(arguments))
 
 
-def measure(data: Path | None = None, quick: bool = False, tuning: FinetuneOptions | None = None) -> Row:
+def measure(
+    data: Path | None = None,
+    quick: bool = False,
+    tuning: FinetuneOptions | None = None,
+    models: Path | None = None,
+) -> Row:
     """Points of mIoU gained on corrected images and lost on others, with all rows.
 
     Parameters
@@ -89,6 +97,8 @@ def measure(data: Path | None = None, quick: bool = False, tuning: FinetuneOptio
         Correct one image of each set.
     tuning : FinetuneOptions, optional
         The defaults without a limit of time, so that the result follows from the seed alone.
+    models : Path, optional
+        Folder of networks by the sets' names, such as ones of other seeds; without it the shipped ones.
 
     Raises
     ------
@@ -97,7 +107,7 @@ def measure(data: Path | None = None, quick: bool = False, tuning: FinetuneOptio
     """
     start, data = time.perf_counter(), _folder(data)
     tuning = tuning or FinetuneOptions(seconds=0.0)
-    rows = [row for each in SETS for row in _study(each, data, 1 if quick else len(each.corrected), tuning)]
+    rows = [row for each in SETS for row in _study(each, data, models, 1 if quick else len(each.corrected), tuning)]
     ten = [row for row in rows if row["corrections"] == ROUNDS[-1]]
     clean, flipped = ([row for row in ten if bool(row["wrong"]) == wrong] for wrong in (False, True))
     return {
@@ -167,8 +177,8 @@ def _points(counts: Counts) -> float:
     return 100 * float(iou(counts)[counts.sum(1) > 0].mean())
 
 
-def _study(each: Set, data: Path, count: int, tuning: FinetuneOptions) -> Iterator[Row]:
-    model = load_model(each.model, "cpu")
+def _study(each: Set, data: Path, models: Path | None, count: int, tuning: FinetuneOptions) -> Iterator[Row]:
+    model = load_model(each.model if models is None else models / each.model, "cpu")
     classes = len(model.config.classes)
     scored = _Scored(each, data, each.stems)
     for method in METHODS:
