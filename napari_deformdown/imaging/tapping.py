@@ -1,4 +1,4 @@
-"""Arrays around arrays, for images that are shown while they are read: what is read is seen by somebody else as well."""
+"""Arrays around arrays, for images that are shown while they are read: somebody else sees what is read."""
 
 from __future__ import annotations
 
