@@ -75,10 +75,15 @@ class Painter(QObject):
     # ---- tools
 
     @property
+    def mode(self) -> str:
+        """The tool that is in use: "pan_zoom" where none of the layers is active."""
+        active = self._active()
+        return "pan_zoom" if active is None else str(active.mode)
+
+    @property
     def painting(self) -> bool:
         """Whether one of the layers is active, in a mode that paints."""
-        active = self._active()
-        return active is not None and str(active.mode) != "pan_zoom"
+        return self.mode != "pan_zoom"
 
     def take(self, mode: str) -> bool:
         """Make the front cell's layer active in a mode of napari's: "paint", "erase", "fill", "pan_zoom".
@@ -113,11 +118,10 @@ class Painter(QObject):
             if layer.selected_label != label:
                 layer.selected_label = label
 
-    def follow_front(self) -> None:
-        """Another cell is in front: paint there."""
-        active = self._active()
-        if active is not None and str(active.mode) != "pan_zoom":
-            self.take(str(active.mode))
+    def follow_front(self, mode: str) -> None:
+        """Another cell is in front: go on there with the tool from before, which napari takes from hidden layers."""
+        if mode != "pan_zoom":
+            self.take(mode)
 
     def forget_brush(self) -> None:
         """Choose the brush's size by the view again."""

@@ -184,6 +184,23 @@ def corrected(docked, run, settle):
     return viewer, panel
 
 
+def test_the_brush_stays_in_hand_when_another_cell_comes_to_the_front(corrected, settle):
+    viewer, panel = corrected
+    for _ in range(3):  # from side by side to one, then to and fro
+        panel.flip()
+        settle(panel)
+        active = viewer.layers.selection.active
+        assert active is viewer.layers[f"{panel.cells.front}: corrections"] and active.visible
+        assert str(active.mode) == "paint" and panel.correct.painter.painting
+    before = int((np.asarray(active.data) > 0).sum())
+    drag(viewer, np.array([0.4, 0.6]), np.array([0.6, 0.65]))
+    settle(panel)
+    assert int((np.asarray(active.data) > 0).sum()) > before
+    panel.correct.take("pan_zoom")
+    panel.flip()
+    assert not panel.correct.painter.painting
+
+
 def test_a_stroke_wins_in_view_numbers_and_export(corrected, settle, qtbot, tmp_path):
     viewer, panel = corrected
     layers = [viewer.layers[f"{m}: corrections"] for m in ("uniform", "learnt")]
