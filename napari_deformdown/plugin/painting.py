@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,7 @@ class Painter(QObject):
         self._layers: list[Labels] = []
         self._brushed = False
         self._wanted_mode: str | None = None
+        self._laid_down = "pan_zoom"  # the tool of before corrections were hidden
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -118,10 +120,19 @@ class Painter(QObject):
             if layer.selected_label != label:
                 layer.selected_label = label
 
-    def follow_front(self, mode: str) -> None:
-        """Another cell is in front: go on there with the tool from before, which napari takes from hidden layers."""
-        if mode != "pan_zoom":
+    @contextmanager
+    def keeping_tool(self) -> Iterator[None]:
+        """Whatever is shown or hidden meanwhile, go on with the same tool in the cell that is in front then.
+
+        napari takes the tool from a layer that is hidden. If corrections are, it waits until they are shown again.
+        """
+        active = self._active()
+        mode = self.mode if active is None or active.visible else self._laid_down
+        yield
+        front = None if self.cells is None else self.cells.layer(self._front(), "corrections")
+        if mode != "pan_zoom" and front is not None and front.visible:
             self.take(mode)
+        self._laid_down = mode
 
     def forget_brush(self) -> None:
         """Choose the brush's size by the view again."""

@@ -146,22 +146,20 @@ class SamplingPanel(Chooser):
 
     def _set_visible(self, kind: str, visible: bool) -> None:
         if self.cells is not None:
-            self.cells.set_visible(kind, visible)
+            with self.correct.painter.keeping_tool():
+                self.cells.set_visible(kind, visible)
 
     def _set_grid(self, enabled: bool) -> None:
         if self.cells is not None:
-            mode = self.correct.painter.mode
-            self.cells.side_by_side(enabled)
-            if not enabled:
-                self.correct.painter.follow_front(mode)
+            with self.correct.painter.keeping_tool():
+                self.cells.side_by_side(enabled)
 
     def flip(self) -> None:
         """Bring the next cell to the front; the cells are no longer side by side then."""
         if self.cells is not None and self.cells.names:
-            mode = self.correct.painter.mode
-            self.grid_box.setChecked(False)
-            self.cells.flip()
-            self.correct.painter.follow_front(mode)
+            with self.correct.painter.keeping_tool():
+                self.grid_box.setChecked(False)
+                self.cells.flip()
             self.say(f"In front: {self.cells.front}.")
 
     # ---- running

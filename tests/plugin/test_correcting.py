@@ -196,8 +196,15 @@ def test_the_brush_stays_in_hand_when_another_cell_comes_to_the_front(corrected,
     drag(viewer, np.array([0.4, 0.6]), np.array([0.6, 0.65]))
     settle(panel)
     assert int((np.asarray(active.data) > 0).sum()) > before
+    box = panel.show_boxes["corrections"]
+    for hidden in (True, False):  # to look below the paint, and on
+        box.click()
+        settle(panel)
+        assert panel.correct.painter.painting is not hidden and viewer.layers.selection.active.visible is not hidden
     panel.correct.take("pan_zoom")
     panel.flip()
+    box.click()
+    box.click()
     assert not panel.correct.painter.painting
 
 
