@@ -130,7 +130,7 @@ class Painter(QObject):
         mode = self.mode if active is None or active.visible else self._laid_down
         yield
         front = None if self.cells is None else self.cells.layer(self._front(), "corrections")
-        if mode != "pan_zoom" and front is not None and front.visible:
+        if mode not in ("pan_zoom", self.mode) and front is not None and front.visible:
             self.take(mode)
         self._laid_down = mode
 
