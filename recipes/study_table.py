@@ -93,7 +93,7 @@ def ablation_table(folder: Path, key: str = "pooled_foreground_miou") -> str:
                 for method in METHODS
             }
             cells.append(f"{_cell(of['learnt'])} ({_cell(of['uniform'])})" if any(of.values()) else "")
-        lines.append(f"| {part.replace('-', ' ')} | {' | '.join(cells)} |")
+        lines.append(f"| {part} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

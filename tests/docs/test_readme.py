@@ -96,7 +96,7 @@ def test_the_ablation_names_what_is_missing_and_shows_uniform_sampling_in_bracke
         "| without | discs, 64x96 |",
         "|---|---:|",
         "| nothing | 0.750 (0.500) |",
-        "| anti aliasing | 0.500 (0.250) |",
+        "| anti-aliasing | 0.500 (0.250) |",
     ]
     assert len(table(tmp_path).splitlines()) == 2  # an ablation is no row of the study
 
