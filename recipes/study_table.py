@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,7 @@ def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
 
     "default: uniform" runs through a shipped model's twin where it has one.
     """
-    found: dict[tuple[str, str], dict[tuple[str, str], list[float]]] = {}
-    for row in _rows(folder):
-        if row[key] is not None and "without" not in row:
-            cells = found.setdefault((row["set"], row["budget"]), {})
-            cells.setdefault((row["preset"], row["method"]), []).append(row[key])
+    found = _scores((row for row in _rows(folder) if "without" not in row), key, "preset")
     columns = [(p, m) for p in PRESETS for m in METHODS if any((p, m) in cells for cells in found.values())]
     lines = [
         f"| {' | '.join(['set', 'budget', *(f'{preset}: {method}' for preset, method in columns)])} |",
@@ -73,28 +69,32 @@ def ablation_table(folder: Path, key: str = "pooled_foreground_miou") -> str:
 
     Empty where the folder holds no ablation.
     """
-    rows = [row for row in _rows(folder) if "without" in row and row[key] is not None]
-    if not rows:
+    found = _scores((row for row in _rows(folder) if "without" in row), key, "without")
+    if not found:
         return ""
-    places = sorted({(row["set"], row["budget"]) for row in rows}, key=_by_size)
+    places = sorted(found, key=_by_size)
     lines = [
         f"| without | {' | '.join(f'{name}, {budget}' for name, budget in places)} |",
         "|---|" + "---:|" * len(places),
     ]
-    for part in (part for part in PARTS if any(row["without"] == part for row in rows)):
-        cells = []
-        for place in places:
-            of = {
-                method: [
-                    row[key]
-                    for row in rows
-                    if (row["without"], row["set"], row["budget"], row["method"]) == (part, *place, method)
-                ]
-                for method in METHODS
-            }
-            cells.append(f"{_cell(of['learnt'])} ({_cell(of['uniform'])})" if any(of.values()) else "")
-        lines.append(f"| {part} | {' | '.join(cells)} |")
+    for part in (part for part in PARTS if any((part, METHODS[0]) in cells for cells in found.values())):
+        pairs = ([_cell(found[place].get((part, method), ())) for method in METHODS] for place in places)
+        lines.append(
+            f"| {part} | {' | '.join(f'{learnt} ({uniform})' if learnt else '' for uniform, learnt in pairs)} |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _scores(
+    rows: Iterable[dict[str, Any]], key: str, kind: str
+) -> dict[tuple[str, str], dict[tuple[str, str], list[float]]]:
+    """Figures of all seeds by set and budget, and within these by a row's kind and method."""
+    found: dict[tuple[str, str], dict[tuple[str, str], list[float]]] = {}
+    for row in rows:
+        if row[key] is not None:
+            cells = found.setdefault((row["set"], row["budget"]), {})
+            cells.setdefault((row[kind], row["method"]), []).append(row[key])
+    return found
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,10 @@ class Cells(QObject):
         self._layers.rename(self._plan.set_names(names))
         self._layers.arrange()
         self.changed([n for n in names if n not in before], [kind for kind in KINDS if kind not in _OF_SCENE])
+
+    def surround(self, around: Callable[[], AbstractContextManager[None]]) -> None:
+        """What is to surround every showing and hiding of layers."""
+        self._layers.around = around
 
     def set_content(self, cell: str, content: Content) -> None:
         """Have a cell show something else altogether."""

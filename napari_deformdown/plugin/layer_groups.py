@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from napari.layers import Layer
@@ -45,6 +46,8 @@ class LayerGroups(dict[Key, Layer]):
         Layers whose data has changed behind them.
     new : set of Key
         Layers that were never shown.
+    around : callable
+        Gives what surrounds every showing and hiding: napari takes the tool from a layer that is hidden.
     """
 
     def __init__(self, viewer: Viewer, rest: Callable[[], None]) -> None:
@@ -57,6 +60,7 @@ class LayerGroups(dict[Key, Layer]):
         self.new: set[Key] = set()
         self._style: dict[Key, Any] = {}
         self._reveal = False
+        self.around: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def missing(self) -> list[Key]:
         """Those that there should be and are not, from the bottom up."""
@@ -144,10 +148,10 @@ class LayerGroups(dict[Key, Layer]):
         wanted = self.plan.wanted()
         # What cannot be shown while layers are missing is shown when they are there.
         self._reveal |= reveal
-        if not wanted or any(key not in self for key in wanted):
+        if not wanted or self.missing():
             return
         emitters = [*self.arrangement.emitters, *(layer.events.visible for layer in self.values())]
-        with in_order_once(emitters):
+        with self.around(), in_order_once(emitters):
             order = [self[key] for key in wanted]
             title = self[(self.plan.names or self.plan.slots)[0], "image"]
             self.arrangement.put_in_place(
@@ -163,7 +167,7 @@ class LayerGroups(dict[Key, Layer]):
 
     def apply_visible(self, keys: Iterable[Key] | None = None) -> None:
         """Have these layers, or all, visible or not, as they should be."""
-        with in_order_once([layer.events.visible for layer in self.values()]):
+        with self.around(), in_order_once([layer.events.visible for layer in self.values()]):
             self._show_wanted(keys)
 
     def _show_wanted(self, keys: Iterable[Key] | None = None) -> None:

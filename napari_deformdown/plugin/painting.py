@@ -60,6 +60,7 @@ class Painter(QObject):
         """Work with these cells from now on."""
         self.cells = cells
         cells.made.connect(self._made)
+        cells.surround(self._keeping_tool)
 
     def set_sheet(self, sheet: Sheet | None, classes: int) -> None:
         """What is painted on, and how many classes there are."""
@@ -121,7 +122,7 @@ class Painter(QObject):
                 layer.selected_label = label
 
     @contextmanager
-    def keeping_tool(self) -> Iterator[None]:
+    def _keeping_tool(self) -> Iterator[None]:
         """Whatever is shown or hidden meanwhile, go on with the same tool in the cell that is in front then.
 
         napari takes the tool from a layer that is hidden. If corrections are, it waits until they are shown again.

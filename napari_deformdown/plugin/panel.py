@@ -146,20 +146,17 @@ class SamplingPanel(Chooser):
 
     def _set_visible(self, kind: str, visible: bool) -> None:
         if self.cells is not None:
-            with self.correct.painter.keeping_tool():
-                self.cells.set_visible(kind, visible)
+            self.cells.set_visible(kind, visible)
 
     def _set_grid(self, enabled: bool) -> None:
         if self.cells is not None:
-            with self.correct.painter.keeping_tool():
-                self.cells.side_by_side(enabled)
+            self.cells.side_by_side(enabled)
 
     def flip(self) -> None:
         """Bring the next cell to the front; the cells are no longer side by side then."""
         if self.cells is not None and self.cells.names:
-            with self.correct.painter.keeping_tool():
-                self.grid_box.setChecked(False)
-                self.cells.flip()
+            self.grid_box.setChecked(False)
+            self.cells.flip()
             self.say(f"In front: {self.cells.front}.")
 
     # ---- running

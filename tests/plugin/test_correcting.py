@@ -201,6 +201,11 @@ def test_the_brush_stays_in_hand_when_another_cell_comes_to_the_front(corrected,
         box.click()
         settle(panel)
         assert panel.correct.painter.painting is not hidden and viewer.layers.selection.active.visible is not hidden
+    panel.cell_boxes[panel.cells.front].click()  # the cell that is painted in goes
+    settle(panel)
+    active = viewer.layers.selection.active
+    assert active is viewer.layers[f"{panel.cells.front}: corrections"]
+    assert active.visible and panel.correct.painter.painting
     panel.correct.take("pan_zoom")
     panel.flip()
     box.click()
