@@ -19,6 +19,8 @@ PARTS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
     # the paper's loss, in the sampled space; its network learns hard labels, which there is nothing to sharpen in
     "full-resolution-loss": ({"sharpness": 0.0}, {"loss": "sampled"}),
     "edge-loss": ({}, {"edge_weight": 0.0}),
+    # the segmentation loss moves the density net however steeply it likes
+    "gradient-limit": ({}, {"gradient_limit": 0.0}),
     # the density net learns the edge target alone
     "joint": ({}, {"joint": False}),
     "anti-aliasing": ({}, {"anti_alias": False}),

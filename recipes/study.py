@@ -144,6 +144,8 @@ def main() -> None:
         return
     if not arguments.recipe:
         parser.error("name a set, or --table STUDY")
+    if arguments.without and (arguments.trained or arguments.preset != "default"):
+        parser.error("--without trains the default: neither --trained nor another --preset goes with it")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
     recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE

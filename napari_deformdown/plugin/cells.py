@@ -13,9 +13,10 @@ import numpy as np
 from napari.layers import Layer
 from napari.viewer import Viewer
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from .cell_layers import part_shown
+from .delayed import delayed
 from .layer_data import KINDS, Content, Scene, differing
 from .layer_groups import OF_VIEW, LayerGroups
 from .quick import in_order_once
@@ -58,15 +59,10 @@ class Cells(QObject):
         self._sheet: Sheet | None = None
         self._kind_of_image: tuple[Any, ...] = ()
         self._busy = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._step)
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(_REST)
+        self._timer = delayed(self, 0, self._step)
+        self._rest = delayed(self, _REST, lambda: self._layers.suit_view())
         self._layers = LayerGroups(viewer, self._rest.start)
         self._plan = self._layers.plan
-        self._rest.timeout.connect(lambda: self._layers.suit_view())
         viewer.layers.events.inserted.connect(self._inserted)
         viewer.layers.events.removed.connect(self._removed)
         viewer.scene.camera.events.connect(self._view_moved)
@@ -216,7 +212,7 @@ class Cells(QObject):
 
     def _schedule(self) -> None:
         if self._layers.scene is not None and not self._timer.isActive() and not self._busy:
-            self._timer.start(0)
+            self._timer.start()
 
     def _step(self) -> None:
         if not isalive(self) or self._layers.scene is None:
@@ -241,7 +237,7 @@ class Cells(QObject):
         finally:
             self._busy = False
         if more:
-            self._timer.start(0)
+            self._timer.start()
         else:
             self.settled.emit()
 

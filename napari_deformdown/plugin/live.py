@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
+from .delayed import delayed
 from .engine import Engine
 from .jobs import Latest, Progress
 from .request import Request
@@ -80,14 +81,8 @@ class Live(QObject):
         self._results.cancelled.connect(lambda: self._outcome(_CANCELLED))
         self._results.idle.connect(self._idle)
         self._complete = False
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(_REST)
-        self._rest.timeout.connect(self._run)
-        self._fill = QTimer(self)
-        self._fill.setSingleShot(True)
-        self._fill.setInterval(_REST)
-        self._fill.timeout.connect(self._complete_overlays)
+        self._rest = delayed(self, _REST, self._run)
+        self._fill = delayed(self, _REST, self._complete_overlays)
 
     @property
     def running(self) -> bool:

@@ -7,10 +7,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from ..imaging.errors import ImageError
 from .cells import Cells
+from .delayed import delayed
 from .sheets import Sheet
 
 if TYPE_CHECKING:
@@ -51,10 +52,7 @@ class Painter(QObject):
         self._brushed = False
         self._wanted_mode: str | None = None
         self._laid_down = "pan_zoom"  # the tool of before corrections were hidden
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self.merge)
+        self._timer = delayed(self, 0, self.merge)
 
     def set_cells(self, cells: Cells) -> None:
         """Work with these cells from now on."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QObject, Signal
 
 from ..imaging.errors import ImageError
+from .delayed import delayed
 from .jobs import Latest, Progress
 from .keeping import counted
 
@@ -38,9 +38,9 @@ class Upkeep(QObject):
         super().__init__(page)
         self._page = page
         self._scores, self._saves = Latest(self), Latest(self)
-        self._view_timer, self._score_timer, self._save_timer = (
-            self._timer(ms, act) for ms, act in ((_VIEW, self._redraw), (_NUMBERS, self._rescore), (_DISK, self._save))
-        )
+        self._view_timer = delayed(self, _VIEW, self._redraw)
+        self._score_timer = delayed(self, _NUMBERS, self._rescore)
+        self._save_timer = delayed(self, _DISK, self._save)
         self._scores.produced.connect(self._scored)
         self._scores.failed.connect(self.failed)
         self._saves.succeeded.connect(self.summed_up.emit)
@@ -55,13 +55,6 @@ class Upkeep(QObject):
         application = QCoreApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(flush)
-
-    def _timer(self, milliseconds: int, act: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(milliseconds)
-        timer.timeout.connect(act)
-        return timer
 
     @property
     def busy(self) -> bool:

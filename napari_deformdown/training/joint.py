@@ -15,6 +15,7 @@ from ..network import DeformedSegmenter, ModelError
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from .distributed import average_buffers, average_gradients, rank, shared, world_size
 from .events import TrainingFinished, TrainingResumed, TrainingStep
+from .gradients import clip_each
 from .options import TrainingOptions
 from .scenes import Scene
 from .step import step_losses
@@ -117,8 +118,8 @@ class _State:
         self.optimiser.zero_grad(set_to_none=True)
         (loss + gamma * edge_loss).backward()
         average_gradients(self.model.parameters())
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), _LARGEST_NORM)
-        if not torch.isfinite(norm):
+        parts = _all(self.model.segmenter), _all(self.model.density_net, self.model.context)
+        if not clip_each(parts, _LARGEST_NORM):
             raise ModelError(
                 f"The loss is no longer a number at step {step + 1}. Lower the learning rates and start again."
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -48,6 +49,8 @@ class TrainingOptions:
         Of the loss of the overview's coarse logits, for models with context.
     joint : bool
         Let the segmentation loss move the density net; without it, it learns the edge target alone.
+    gradient_limit : float
+        Largest gradient of the segmentation loss in the density's logits, see `gradients.limited`; 0: no limit.
     anti_alias : bool
         Read means over the points' footprints; without it, single pixels as the paper does.
     repool : float
@@ -95,6 +98,7 @@ class TrainingOptions:
     edge_least: float = 0.1
     context_weight: float = 0.3
     joint: bool = True
+    gradient_limit: float = 1.0
     anti_alias: bool = True
     repool: float = 0.0
     uniform_share: float = 0.35
@@ -120,6 +124,8 @@ class TrainingOptions:
         for name, (low, high) in {"fraction": self.fraction, "height": self.height}.items():
             if not 0 < low <= high <= 1:
                 raise ModelError(f"{name} is a range within (0, 1], the lower end first, not {(low, high)}.")
+        if not 0 <= self.gradient_limit < math.inf:
+            raise ModelError(f"gradient_limit is a number from 0, not {self.gradient_limit}.")
         if self.stretch < 1:
             raise ModelError(f"stretch is at least 1, not {self.stretch}.")
         for name in ("uniform_share", "edge_least", "repool", "whole"):
@@ -161,6 +167,7 @@ _CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "edge_loss": "squares",
             "edge_weight": 100.0,
             "edge_least": 0.0,
+            "gradient_limit": 0.0,
             "anti_alias": False,
             "repool": 0.3,
             "uniform_share": 0.0,

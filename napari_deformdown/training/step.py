@@ -15,6 +15,7 @@ from ..geometry import UniformWarp, Warp, edge_density, make_warp, with_uniform
 from ..imaging.sampling import SUPERSAMPLE
 from ..network import DeformedSegmenter
 from ..network.sharpening import sharpen
+from .gradients import limited
 from .losses import density_divergence, density_squares, focal_loss, point_loss, probabilities_at
 from .options import TrainingOptions
 from .scenes import Scene, View, random_view
@@ -85,8 +86,9 @@ def step_losses(
         fraction = low * (high / low) ** torch.rand(count, generator=generator)
         uniform = torch.rand(count, generator=generator) < options.uniform_share
         fraction = torch.where(uniform, 1.0, fraction)
-        density = with_uniform(model.density_net.to_density(logits), fraction.to(model.device)).cpu()
-        warp = make_warp(model.config.sampler, density if options.joint else density.detach())
+        steered = limited(logits, options.gradient_limit) if options.joint else logits.detach()
+        density = with_uniform(model.density_net.to_density(steered), fraction.to(model.device)).cpu()
+        warp = make_warp(model.config.sampler, density)
         if model.context is not None:
             coarse = model.coarse(features if options.joint else features.detach())
             context = model.context.at_points(coarse, warp, budget)

@@ -15,6 +15,7 @@ from napari_deformdown.training import (
     TrainingStep,
     train,
 )
+from napari_deformdown.training.step import step_losses
 
 
 def disc_image(rows: int = 96, columns: int = 128) -> tuple[np.ndarray, np.ndarray]:
@@ -172,3 +173,16 @@ def test_a_network_for_uniform_sampling_alone_never_asks_the_density_net(tiny_mo
     assert events[0].divergence == 0 and events[0].loss > 0
     with pytest.raises(AssertionError, match="it asked"):
         list(train(tiny_model, [scene], options(**alone)))
+
+
+def test_the_segmentation_loss_moves_the_density_net_within_its_limit(tiny_model, scene) -> None:
+    def gradient(**changes) -> float:
+        chosen = options(uniform_share=0.0, **changes)
+        loss, _ = step_losses(tiny_model, [scene], chosen, torch.Generator().manual_seed(1))
+        (found,) = torch.autograd.grad(loss, [tiny_model.density_net.head.weight])
+        return float(found.norm())
+
+    without = gradient(gradient_limit=0.0)
+    assert without > 0
+    assert gradient(gradient_limit=1e6) == pytest.approx(without)
+    assert 0 < gradient(gradient_limit=1e-3) < 0.1 * without

@@ -55,6 +55,7 @@ def test_what_somebody_chose_stays() -> None:
         ({"uniform_share": 1.5}, "uniform_share lies in"),
         ({"loss": "points at full resolution"}, "one of points, sampled"),
         ({"stretch": 0.5}, "stretch is at least 1"),
+        ({"gradient_limit": -1.0}, "gradient_limit is a number from 0"),
     ],
 )
 def test_wrong_options_are_refused_by_name(wrong, said) -> None:
