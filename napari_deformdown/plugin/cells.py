@@ -155,7 +155,7 @@ class Cells(QObject):
 
     def set_content(self, cell: str, content: Content) -> None:
         """Have a cell show something else altogether."""
-        if content != self._plan.contents[cell]:
+        if not content.shows_same(self._plan.contents[cell]):
             self._plan.contents[cell] = content
             self.changed([cell])
 

@@ -47,6 +47,7 @@ class ClassTable(QWidget):
         super().__init__(parent)
         self._model: tuple[LabelClass, ...] = ()
         self._classes: tuple[LabelClass, ...] = ()
+        self._wanted: dict[tuple[LabelClass, ...], tuple[LabelClass, ...]] = {}  # by those that the model has
         self._hidden: set[int] = set()
         self._filling = False
         self.table = table = _Table(self)
@@ -99,6 +100,17 @@ class ClassTable(QWidget):
     def hidden(self) -> set[int]:
         """Ids that are not shown."""
         return set(self._hidden)
+
+    def named(self, classes: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
+        """Classes as a model has them, called and coloured as somebody last wanted them."""
+        own = tuple(classes)
+        return self._classes if own == self._model else self._wanted.get(own, own)
+
+    def use(self, model: Sequence[LabelClass]) -> None:
+        """Show the classes of a model, as they were when they were last shown; no signal is sent."""
+        if tuple(model) != self._model:
+            self._wanted[self._model] = self._classes
+            self.set_classes(self._wanted.get(tuple(model), model), model=model)
 
     def set_classes(self, classes: Sequence[LabelClass], *, model: Sequence[LabelClass] | None = None) -> None:
         """Show classes; no signal is sent. All but class 0 are shown unless there were as many before.

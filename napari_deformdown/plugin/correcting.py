@@ -13,7 +13,7 @@ from ..network.config import ModelError
 from .correct_form import CorrectForm
 from .import_dialogs import ImportDialogs
 from .jobs import Job, Progress
-from .keeping import Book, Entry, lay_over
+from .keeping import Book, Entry, lay_over, names_of
 from .own_classes import OwnClassesDialog
 from .painting import Painter
 from .regions import RegionTour
@@ -100,7 +100,10 @@ class CorrectPage(CorrectForm):
         self.painter.set_cells(cells)
 
     def set_classes(self, classes: Sequence[Any]) -> None:
-        """Names and colours to choose from."""
+        """Names and colours to choose from, unless what is painted on now is of other classes."""
+        config = self.panel.config
+        if self.entry is not None and config is not None and names_of(config.classes) != self.entry.classes:
+            return
         self.show_labels(classes)
         self.painter.choose(self.label.currentIndex() + 1)
 
@@ -109,11 +112,10 @@ class CorrectPage(CorrectForm):
         return self._entry_of(request).corrections
 
     def _entry_of(self, request: Request) -> Entry:
-        names = [c.name for c in self.panel.shelf.config(request.model).classes]
-        return self.book.entry(request.frame, names)
+        return self.book.entry(request.frame, names_of(self.panel.shelf.config(request.model).classes))
 
     def show_frame(self, request: Request) -> None:
-        """The image of a request is in the cells: its corrections go over it."""
+        """The image of a request is in the cells: strokes are of it, and its corrections go over it."""
         entry = self._entry_of(request)
         if entry is self.entry:
             return
@@ -125,26 +127,39 @@ class CorrectPage(CorrectForm):
         self.painter.set_sheet(self._whole, len(entry.classes))
         if entry.folder is None:
             self.start(lambda progress: self.book.find(entry), lambda found: self._found(entry, found))
+        self.set_classes(self.panel.classes.classes)
         self.upkeep.count()
         self._enable()
 
     def drop(self) -> None:
-        """The image was closed; what was painted on it stays in the session and on disk."""
+        """The image was closed, or another is chosen; what was painted on it stays in the session and on disk."""
+        if self.entry is None:
+            return
         self.painter.merge()
         self._close_window()
         self.entry = self._whole = None
         self.painter.set_sheet(None, 0)
         self._enable()
 
+    def shut(self) -> None:
+        """The panel goes: what is painted is kept, and the layers that napari keeps are painted on no more."""
+        self.tuning.cancel()
+        self.painter.merge()
+        self.upkeep.flush()
+        self.painter.lock()
+
     def levels_of(self, result: Segmentation) -> list[Any] | None:
         """A result's labels with corrections over them, for the cells."""
-        if self.entry is None or result.shape != self.entry.corrections.shape:
+        entry = self.entry
+        if entry is None or result.shape != entry.corrections.shape:
+            return None
+        if names_of(result.classes) != entry.classes:  # of another model, on its way out
             return None
         from ..corrections import corrected
 
         try:
-            return list(corrected(result, self.entry.corrections).levels())
-        except ImageError:  # of a model with other classes, on its way out
+            return list(corrected(result, entry.corrections).levels())
+        except ImageError:
             return None
 
     def _found(self, entry: Entry, found: Corrections | None) -> None:
@@ -218,21 +233,23 @@ class CorrectPage(CorrectForm):
             self.window_button.setChecked(False)
 
     def _ask_clear(self) -> None:
-        if self.entry is None or self.entry.corrections.is_empty:
+        entry = self.entry
+        if entry is None or entry.corrections.is_empty:
             self.say("Nothing is painted on this image.")
             return
-        question = f"Take back all corrections of {self.entry.name}? This cannot be undone."
+        question = f"Take back all corrections of {entry.name}? This cannot be undone."
         if QMessageBox.question(self, "Clear", question) == QMessageBox.StandardButton.Yes:
-            self.clear()
+            self.clear(entry)
 
-    def clear(self) -> None:
-        """Take back all corrections of the image that is shown."""
-        if self.entry is not None:
+    def clear(self, entry: Entry | None = None) -> None:
+        """Take back all corrections of an image: the one that is shown, or that was when somebody was asked."""
+        entry = entry or self.entry
+        if entry is not None:
             from ..corrections import Corrections
 
             self.painter.merge()
-            self.entry.corrections.become(Corrections(self.entry.corrections.shape))
-            self.show_changes(self.entry)
+            entry.corrections.become(Corrections(entry.corrections.shape))
+            self.show_changes(entry)
 
     # ---- in the background
 

@@ -39,10 +39,16 @@ class Engine:
     ----------
     load : callable, optional
         load(name, device) gives a model; `load_model` without it.
+    stamp : callable, optional
+        stamp(name) tells a model from another one that had its name before.
     """
 
-    def __init__(self, load: Callable[[str, str], DeformedSegmenter] | None = None) -> None:
-        self._load = load
+    def __init__(
+        self,
+        load: Callable[[str, str], DeformedSegmenter] | None = None,
+        stamp: Callable[[str], str] = lambda name: "",
+    ) -> None:
+        self._load, self._stamp = load, stamp
         self._lock = threading.Lock()  # held for a moment
         self._loading = threading.RLock()  # held while a model loads or an overview is read: others want the same one
         self._models: Kept[DeformedSegmenter] = Kept(_MODELS)
@@ -54,7 +60,7 @@ class Engine:
 
     def model(self, request: Request, progress: Progress | None = None) -> DeformedSegmenter:
         """The model of a request, loaded once."""
-        key = (request.model, request.device)
+        key = self._model_key(request)
         with self._loading:
             found = self._get(self._models, key)
             if found is None:
@@ -62,12 +68,20 @@ class Engine:
                     progress("loading the model", 0, 1)
                 from ..network import load_model
 
-                found = self._put(self._models, key, (self._load or load_model)(*key).eval())
+                found = self._put(self._models, key, (self._load or load_model)(request.model, request.device).eval())
             return found
+
+    def _model_key(self, request: Request) -> tuple[str, str, str]:
+        return request.model, request.device, self._stamp(request.model)
+
+    def _key(self, request: Request, method: str) -> tuple[Hashable, ...]:
+        """Of what a method finds."""
+        request, method = request.resolved(method)
+        return (*request.key(method), self._stamp(request.model))
 
     def add_model(self, name: str, device: str, model: DeformedSegmenter) -> None:
         """A model that lies in no folder, known by a name from now on."""
-        self._put(self._models, (name, device), model.eval())
+        self._put(self._models, (name, device, self._stamp(name)), model.eval())
 
     def pyramid(self, frame: Frame, progress: Progress | None = None) -> Pyramid:
         """A frame's pyramid, opened once."""
@@ -88,7 +102,7 @@ class Engine:
         """X_lr and the raw density of a frame, seen once."""
         from ..network import image_for_model, look
 
-        key = (request.frame.key, request.model, request.device)
+        key = (request.frame.key, *self._model_key(request))
         with self._loading:
             found = self._get(self._overviews, key)
             if found is None:
@@ -103,7 +117,7 @@ class Engine:
 
         request, method = request.resolved(method)
         model = self.model(request, progress)
-        chosen, key = _chosen(request, method, model, lambda: self.overview(request, pyramid, progress))
+        chosen, key = self._chosen(request, method, model, lambda: self.overview(request, pyramid, progress))
         found = self._get(self._placements, key)
         return found or self._put(self._placements, key, bend(pyramid.shape, model, chosen, _sampler(request, method)))
 
@@ -129,14 +143,14 @@ class Engine:
         """
         pyramid = self.pyramid(request.frame, progress)
         for method in request.methods:
-            known = self._get(self._overlays, request.key(method))
+            known = self._get(self._overlays, self._key(request, method))
             if known is None or (whole and known.lines is None):
                 placement = self.placement(request, method, pyramid, progress)
                 if known is None or known.step > 1:
                     known = draw(placement, request.budget, pyramid.shape, 1 if whole else _step(request), progress)
                 if whole:
                     known = replace(known, lines=draw_lines(placement, pyramid.shape))
-                self._put(self._overlays, request.key(method), known)
+                self._put(self._overlays, self._key(request, method), known)
             yield method, known
 
     def at_hand(self, request: Request) -> tuple[Pyramid, dict[str, Overlay]] | None:
@@ -147,27 +161,38 @@ class Engine:
         pyramid = self._get(self._pyramids, request.frame.key)
         found: dict[str, Overlay] = {}
         for method in request.methods:
-            known = self._get(self._overlays, request.key(method))
+            known = self._get(self._overlays, self._key(request, method))
             if known is None:
                 placement = self._known_placement(request, method)
                 if pyramid is None or placement is None:
                     return None
                 known = draw(placement, request.budget, pyramid.shape, _step(request))
-                self._put(self._overlays, request.key(method), known)
+                self._put(self._overlays, self._key(request, method), known)
             found[method] = known
         return None if pyramid is None else (pyramid, found)
 
     def _known_placement(self, request: Request, method: str) -> Placement | None:
         request, method = request.resolved(method)
-        model = self._get(self._models, (request.model, request.device))
-        seen = self._get(self._overviews, (request.frame.key, request.model, request.device))
+        model = self._get(self._models, self._model_key(request))
+        seen = self._get(self._overviews, (request.frame.key, *self._model_key(request)))
         if model is None or seen is None:
             return None
         try:
-            key = _chosen(request, method, model, lambda: seen)[1]
+            key = self._chosen(request, method, model, lambda: seen)[1]
         except ModelError:  # the thread that is asked next says it
             return None
         return self._get(self._placements, key)
+
+    def _chosen(
+        self, request: Request, method: str, model: DeformedSegmenter, seen: Callable[[], Overview]
+    ) -> tuple[Choice, tuple[Hashable, ...]]:
+        """What a method comes to, and the key of its placement."""
+        from ..network.placing import choose
+
+        fraction = request.fraction if method == "learnt" else None
+        chosen = choose(model, request.budget, method, uniform_fraction=fraction, seen=seen)
+        own = (chosen.way, chosen.fraction, _sampler(request, method))
+        return chosen, (request.frame.key, *self._model_key(request), *own)
 
     def results(self, request: Request, progress: Progress) -> Iterator[tuple[str, Segmentation]]:
         """Segmentations of all methods, as they are found; at once where they are known."""
@@ -179,7 +204,7 @@ class Engine:
         from ..network import segment
 
         request, method = request.resolved(method)
-        found = self._get(self._results, request.key(method))
+        found = self._get(self._results, self._key(request, method))
         if found is not None:
             return found
         pyramid = self.pyramid(request.frame, progress)
@@ -193,11 +218,11 @@ class Engine:
             placed=self.placement(request, method, pyramid, progress),
             progress=lambda stage, done, total: progress(f"{method}: {stage}", done, total),
         )
-        return self._put(self._results, request.key(method), segmentation)
+        return self._put(self._results, self._key(request, method), segmentation)
 
     def is_known(self, request: Request) -> bool:
         """Whether all results of a request are kept."""
-        return all(self._get(self._results, request.key(method)) is not None for method in request.methods)
+        return all(self._get(self._results, self._key(request, method)) is not None for method in request.methods)
 
     def _get(self, kept: Kept[V], key: Hashable) -> V | None:
         with self._lock:
@@ -233,18 +258,6 @@ def _step(request: Request) -> int:
 
 def _sampler(request: Request, method: str) -> str | None:
     return (request.sampler or None) if method == "learnt" else None
-
-
-def _chosen(
-    request: Request, method: str, model: DeformedSegmenter, seen: Callable[[], Overview]
-) -> tuple[Choice, tuple[Hashable, ...]]:
-    """What a method comes to, and the key of its placement."""
-    from ..network.placing import choose
-
-    fraction = request.fraction if method == "learnt" else None
-    chosen = choose(model, request.budget, method, uniform_fraction=fraction, seen=seen)
-    own = (chosen.way, chosen.fraction, _sampler(request, method))
-    return chosen, (request.frame.key, request.model, request.device, *own)
 
 
 def _size(result: Segmentation) -> int:

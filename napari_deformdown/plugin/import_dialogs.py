@@ -72,15 +72,18 @@ class ImportDialogs:
 
         def ask(ids: list[int]) -> None:
             dialog = IdsDialog(ids, entry.classes, page)
-            dialog.accepted.connect(lambda: self.plane(plane, dialog.mapping, layer.name))
+            dialog.accepted.connect(lambda: self.plane(plane, dialog.mapping, layer.name, entry))
             dialog.finished.connect(dialog.deleteLater)
             dialog.open()
 
         page.start(lambda progress: ids_of(plane, progress), ask)
 
-    def plane(self, plane: Any, mapping: Any, name: str) -> None:
-        """Lay a label image over the corrections that there are; `mapping` gives k + 1, or 0, for each id."""
-        entry = self._page.entry
+    def plane(self, plane: Any, mapping: Any, name: str, entry: Entry | None = None) -> None:
+        """Lay a label image over the corrections of an image, the one that is shown without another.
+
+        `mapping` gives k + 1, or 0, for each id.
+        """
+        entry = entry or self._page.entry
         if entry is not None:
             self._lay_over(entry, name, lambda: from_plane(plane, mapping, entry.corrections.shape))
 

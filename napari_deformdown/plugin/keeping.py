@@ -19,9 +19,10 @@ from ..imaging.errors import ImageError
 
 if TYPE_CHECKING:
     from ..corrections import Corrections
+    from ..network.config import LabelClass
     from .frame import Frame
 
-__all__ = ["Book", "Entry", "counted", "data_folder", "lay_over"]
+__all__ = ["Book", "Entry", "counted", "data_folder", "lay_over", "names_of"]
 
 _VARIABLE = "DEFORMDOWN_DATA"
 _ABOUT = "about.json"
@@ -148,9 +149,32 @@ class Book:
             return True
 
     def save_all(self) -> None:
-        """Keep whatever has changed."""
+        """Keep whatever has changed.
+
+        Raises
+        ------
+        ImageError
+            If one of them could not be kept; the others are.
+        """
+        failed: ImageError | None = None
         for entry in list(self._entries.values()):
-            self.save(entry)
+            try:
+                self.save(entry)
+            except ImageError as error:  # the others all the same
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def forget_unpainted(self, layer: Any) -> None:
+        """Let go of the entries of a closed layer that have no paint, and of what they hold open."""
+        for key, entry in list(self._entries.items()):
+            if layer in entry.frame.source.layers and entry.corrections.is_empty:
+                del self._entries[key]
+
+
+def names_of(classes: Sequence[LabelClass]) -> tuple[str, ...]:
+    """What tells the classes of corrections from others: their names, in the order of their ids."""
+    return tuple(c.name for c in classes)
 
 
 def lay_over(below: Corrections, above: Corrections) -> Corrections:
@@ -188,5 +212,5 @@ def counted(entry: Entry) -> str:
     for level, _, tile in entry.corrections.tiles():
         pixels += np.bincount(tile.reshape(-1), minlength=256) << (2 * level)
     parts = [f"{n:,} px of {name}" for name, n in zip(entry.classes, pixels[1:], strict=False) if n]
-    kept = " Saved." if entry.folder is not None else ""
+    kept = " Saved." if entry.saved == entry.corrections.fingerprint else ""
     return f"Corrected: {', '.join(parts)}.{kept}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.viewer import Viewer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
@@ -37,6 +37,7 @@ class NumbersPage(QWidget):
         super().__init__()
         self._engine = engine
         self.table, self.curve = ScoreTable(), CurveView(viewer)
+        self._curve_of: tuple[Any, ...] = ()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.table)
@@ -51,6 +52,10 @@ class NumbersPage(QWidget):
     def offer_curve(self, wanted: Wanted, methods: Sequence[str]) -> None:
         """Of these methods on the image that was wanted."""
         engine, request = self._engine, wanted.request
+        curve_of = (request.frame.key, request.model, wanted.truth is None)
+        if curve_of != self._curve_of:  # what is drawn is of another image
+            self._curve_of = curve_of
+            self.curve.clear()
 
         def source(progress: Progress) -> CurveSource:
             return CurveSource(
@@ -58,3 +63,10 @@ class NumbersPage(QWidget):
             )
 
         self.curve.set_source(source)
+
+    def clear(self) -> None:
+        """The image was closed: there are no numbers."""
+        self._curve_of = ()
+        self.curve.clear()
+        self.curve.set_source(None)
+        self.table.clear()

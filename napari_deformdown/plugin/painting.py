@@ -212,6 +212,11 @@ class Painter(QObject):
                 layer.mode = mode
             self._refresh()
 
+    def lock(self) -> None:
+        """Nobody listens to strokes any more."""
+        for layer in self._layers:
+            layer.editable = False
+
     def _refresh(self) -> None:
         for layer in self._layers:
             if layer in self._viewer.layers and layer.visible:

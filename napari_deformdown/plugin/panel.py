@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari.viewer import Viewer
 from qtpy.compat import isalive
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, Signal
 
 from .cells import Cells
 from .chooser import TRUTH, Chooser
 from .classes import ClassTable
 from .correcting import CorrectPage
+from .delayed import delayed
 from .engine import Engine
 from .form import KEYS, scrolled
 from .jobs import Job, Work
@@ -44,20 +45,22 @@ class SamplingPanel(Chooser):
     finished = Signal()  # a run ended, in whatever way, and what it found is shown
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        self._docked = False
         self.showing = Showing(self, self._make_cells)
         # napari hands plugins a proxy that wraps everything from modules called napari*, our own arrays included, and
         # breaks identity. Only public names are used on what is inside.
         super().__init__(getattr(napari_viewer, "__wrapped__", napari_viewer))
-        self.engine = Engine(self.shelf.load)
+        self.engine = Engine(self.shelf.load, self.shelf.stamp)
         self.live = Live(self.engine, self)
         self.comparison: Comparison | None = None
+        self._compared_for: Wanted | None = None
         self._job: Job | None = None
+        self._undocked = delayed(self, 0, self._shut)
         self._waiting = False
         self.numbers, self.classes = NumbersPage(self.viewer, self.engine), ClassTable()
         self.saving = SavePage(self)
         self.correct = CorrectPage(self)
         self.versions = VersionsPage(self.shelf, lambda: self.model.value or "")
-        self._named: tuple[Any, ...] = ()
         for title, page in (
             ("Numbers", self.numbers),
             ("Correct", self.correct),
@@ -102,6 +105,22 @@ class SamplingPanel(Chooser):
         for key, act in keys.items():
             self.viewer.bind_key(key, lambda _, act=act: act() if isalive(self) else None, overwrite=True)
 
+    def event(self, event: QEvent) -> bool:
+        """napari closes a dock by letting go of what is in it, which would go on unseen."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._docked = True
+            elif self._docked:
+                self._undocked.start()
+        return bool(super().event(event))
+
+    def _shut(self) -> None:
+        if self.parent() is None:  # it was not put into another dock
+            self.live.drop()
+            self.cancel()
+            self.correct.shut()
+            self.deleteLater()
+
     def owns(self, layer: Any) -> bool:
         """Whether a layer is one that the panel made."""
         return self.cells is not None and self.cells.owns(layer)
@@ -113,28 +132,33 @@ class SamplingPanel(Chooser):
 
     def choose_model(self, name: str) -> None:
         """Choose one of the models and versions that there are now; the budget stays."""
-        self.offer_models(self.shelf.names(), name, keep_budget=True)
+        names = self.shelf.names()
+        self.offer_models(names, name if name in names else names[0], keep_budget=True)
 
     # ---- reacting to what is chosen
 
-    def _layer_removed(self, event: Any = None) -> None:
+    def _layer_removed(self, event: Any) -> None:
+        if not isalive(self):
+            return
         shown = self.showing.source
-        if isalive(self) and shown is not None and shown.layer not in self.viewer.layers:
+        if shown is not None and shown.layer not in self.viewer.layers:
             name = shown.layer.name
-            self.comparison = None
+            self.comparison = self._compared_for = None
             self.live.drop()
+            self.numbers.clear()
+            self.verdict.setText("")
             self.correct.drop()
             self.showing.drop()
             self.say(f"{name} was closed; its results are dropped.")
             self.saving.refresh()
             self._enable()
+        self.correct.book.forget_unpainted(event.value)
 
     def _model_classes(self) -> None:
         config = self.config
-        if config is not None and config.classes != self._named:  # a version's are those that one may have renamed
-            self._named = config.classes
-            self.classes.set_classes(config.classes)
-            self.correct.set_classes(config.classes)
+        if config is not None:
+            self.classes.use(config.classes)
+            self.correct.set_classes(self.classes.classes)
         self.versions.refresh()
 
     def _enable(self) -> None:
@@ -203,6 +227,11 @@ class SamplingPanel(Chooser):
 
     def _begin(self, wanted: Wanted) -> None:
         assert self.source is not None
+        if self.showing.source is not None and self.showing.source.layer is self.source.layer:
+            # the slider has moved already: strokes belong to the frame that is seen
+            self.correct.show_frame(wanted.request)
+        else:
+            self.correct.drop()
         with_truth = self.cell_boxes[TRUTH].isChecked() and wanted.truth is not None
         self.showing.begin(wanted, self.source, with_truth=with_truth)
         self._waiting = True
@@ -221,7 +250,7 @@ class SamplingPanel(Chooser):
         if self.showing.source is None:
             return
         if part.kind == "comparison":
-            self._compared(part.value)
+            self._compared(part.value, part.wanted)
             return
         if part.kind == "result":
             self.estimator.observe(part.value)
@@ -231,17 +260,24 @@ class SamplingPanel(Chooser):
         if part.kind == "pyramid":
             self.correct.show_frame(part.wanted.request)
 
-    def _compared(self, comparison: Comparison) -> None:
-        self.comparison = comparison
+    def _compared(self, comparison: Comparison, wanted: Wanted) -> None:
+        self.comparison, self._compared_for = comparison, wanted
         self._show_numbers()
         self.show_budget()
         self.saving.refresh()
-        assert self.live.wanted is not None
-        self.numbers.offer_curve(self.live.wanted, self.methods)
+        self.numbers.offer_curve(wanted, self.methods)
+
+    @property
+    def compared(self) -> tuple[Comparison, Wanted] | None:
+        """What was found, and what it was found for, which need not be what is chosen now; None before a run."""
+        if self.comparison is None or self._compared_for is None:
+            return None
+        return self.comparison, self._compared_for
 
     def _show_numbers(self) -> None:
         assert self.comparison is not None
-        sentence = self.numbers.show_comparison(self.comparison, self.live.wanted, self.classes.classes)
+        classes = self.classes.named(next(iter(self.comparison.results.values())).classes)
+        sentence = self.numbers.show_comparison(self.comparison, self._compared_for, classes)
         self.verdict.setText(f"<b>{sentence}</b>")
 
     # ---- corrections
@@ -251,7 +287,7 @@ class SamplingPanel(Chooser):
         return self.correct.of(request)
 
     def _rescored(self, comparison: Comparison) -> None:
-        self.comparison = comparison
+        self.comparison, self._compared_for = comparison, self.live.wanted
         self._show_numbers()
         self.saving.refresh()
 

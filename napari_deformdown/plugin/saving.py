@@ -16,8 +16,11 @@ from .jobs import Job, Progress
 from .progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    from ..evaluation.comparison import Comparison
     from ..masks import MaskSource
     from ..masks.formats import Kind
+    from .engine import Engine
+    from .live import Wanted
     from .panel import SamplingPanel
 
 __all__ = ["SavePage"]
@@ -97,26 +100,12 @@ class SavePage(QWidget):
 
     def sources(self) -> dict[str, MaskSource]:
         """What can be saved by method, with classes as they are called now; corrections win in it, too."""
-        comparison = self._panel.comparison
-        if comparison is None:
-            return {}
-        names = self._panel.classes.classes
+        panel = self._panel
         return {
             m: r.with_classes(names) if hasattr(r, "with_classes") else replace(r, classes=names)
-            for m, r in comparison.results.items()
+            for m, r in (panel.comparison.results if panel.comparison is not None else {}).items()
+            for names in [panel.classes.named(r.classes)]
         }
-
-    def _record(self, method: str) -> dict[str, Any] | None:
-        """What is kept beside a mask; called in a thread."""
-        comparison, wanted = self._panel.comparison, self._panel.live.wanted
-        if comparison is None or wanted is None:
-            return None
-        from ..masks import make_record
-
-        request, _ = wanted.request.resolved(method)
-        miou = comparison.scores[method].miou
-        scores = None if miou is None else {"mean IoU": miou}
-        return make_record(comparison.results[method], comparison.pyramid, self._panel.engine.model(request), scores)
 
     def _enable(self) -> None:
         idle = self._job is None
@@ -160,6 +149,10 @@ class SavePage(QWidget):
         cells = self._panel.cells
         view = None if cells is None else cells.part_in_view()
         region = view if self.part.currentIndex() == 1 and kind in ("mask", "confidence") else None
+        if self.part.currentIndex() == 1 and kind in ("mask", "confidence") and view is None:
+            self.status.setText("Nothing of the image is in view. Show it, or save the whole image.")
+            return False
+        found, engine = self._panel.compared, self._panel.engine
 
         def work(progress: Progress) -> list[Path]:
             from ..masks import export_mask
@@ -170,7 +163,7 @@ class SavePage(QWidget):
                 path,
                 level=level,
                 region=region,
-                record=self._record(method),
+                record=None if found is None else _record(found, method, engine),
                 overwrite=overwrite,
                 holds=kind,
                 progress=lambda done, total: progress("writing", done, total),
@@ -211,3 +204,14 @@ class SavePage(QWidget):
 def k_is_useful(rows: int, columns: int) -> bool:
     """Whether anybody wants a mask of this size."""
     return max(rows, columns) >= 256
+
+
+def _record(found: tuple[Comparison, Wanted], method: str, engine: Engine) -> dict[str, Any]:
+    """What is kept beside a mask; called in a thread."""
+    from ..masks import make_record
+
+    comparison, wanted = found
+    request, _ = wanted.request.resolved(method)
+    miou = comparison.scores[method].miou
+    scores = None if miou is None else {"mean IoU": miou}
+    return make_record(comparison.results[method], comparison.pyramid, engine.model(request), scores)

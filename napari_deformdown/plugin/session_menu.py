@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer
-from qtpy.QtWidgets import QFileDialog, QMenu
+from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox
 
 from ..imaging.errors import ImageError
 from ..network.catalogue import find_model
@@ -61,7 +61,13 @@ class SessionMenu(QMenu):
         chosen, _ = QFileDialog.getSaveFileName(self._panel, "Save session", f"{name}{ENDING}", _FILTER)
         if chosen:
             path = Path(chosen)
-            self.save(path if path.suffix else path.with_name(path.name + ENDING))
+            if not path.suffix:  # Qt asked about the name that was typed
+                path = path.with_name(path.name + ENDING)
+                question = f"{path.name} is there already. Replace it?"
+                yes = QMessageBox.StandardButton.Yes
+                if path.exists() and QMessageBox.question(self._panel, "Replace?", question) != yes:
+                    return
+            self.save(path)
 
     def _ask_open(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(self._panel, "Open session", "", _FILTER)

@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from ..network.catalogue import list_models, load_config
 from ..network.config import LabelClass, ModelConfig, ModelError
@@ -31,6 +32,7 @@ class _Shelved:
     base: str
     version: Version | None = None
     source: str = ""
+    stamp: str = field(default_factory=lambda: uuid4().hex)
 
 
 class Shelf:
@@ -74,6 +76,13 @@ class Shelf:
         from ..network import load_model
 
         return load_model(name, device)
+
+    def stamp(self, name: str) -> str:
+        """What tells the model that a name stands for now from another one that had the name before."""
+        found = self._find(name)
+        if found is None:
+            return ""
+        return found.version.id if found.version is not None else found.stamp
 
     def base(self, name: str) -> str:
         """What a fine-tuning of a model starts from: the model that its versions were made from, or itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .cells import FOUND, Cells
@@ -11,6 +11,7 @@ from .layer_data import Content, scene_of
 from .request import BEFORE
 
 if TYPE_CHECKING:
+    from ..network.config import LabelClass
     from .live import Part, Wanted
     from .overlay import Overlay
     from .panel import SamplingPanel
@@ -42,6 +43,7 @@ class Showing:
         self.cells: Cells | None = None
         self.source: Source | None = None
         self._frame: Any = None
+        self._pyramid: Any = None
 
     def begin(self, wanted: Wanted, source: Source, *, with_truth: bool) -> None:
         """Cells for what is wanted; what was found for another frame or image goes."""
@@ -58,7 +60,7 @@ class Showing:
 
     def drop(self) -> None:
         """Let go of all that is shown."""
-        self.source = self._frame = None
+        self.source = self._frame = self._pyramid = None
         if self.cells is not None:
             self.cells.clear()
 
@@ -68,6 +70,7 @@ class Showing:
         if cells is None or self.source is None or (part.method and part.method not in cells.names):
             return
         if part.kind == "pyramid":
+            self._pyramid = part.value
             self.show_scene(part.value)
         elif part.kind == "overlays":
             self._show_overlays(cells, part.value)
@@ -75,15 +78,21 @@ class Showing:
         elif part.kind == "result":
             content = cells.content(part.method)
             content.result, content.labels = part.value, self._panel.correct.levels_of(part.value)
+            if cells.scene is not None and cells.scene.classes != self._panel.classes.named(part.value.classes):
+                self.show_scene(self._pyramid, part.value.classes)  # another model's
             cells.changed([part.method], FOUND)
             self._set_references(cells)
 
-    def show_scene(self, pyramid: Any) -> None:
-        """The image under everything, with classes as they are named and coloured now."""
+    def show_scene(self, pyramid: Any, classes: Sequence[LabelClass] = ()) -> None:
+        """The image under everything, with the classes of what is shown as they are named and coloured now."""
         assert self.cells is not None and self.source is not None
-        classes = self._panel.classes
+        scene, table = self.cells.scene, self._panel.classes
+        results = [self.cells.content(name).result for name in self.cells.names]
+        found = (result.classes for result in results if result is not None)
+        named = self._panel.classes.named(classes or next(found, table.classes))
+        hidden = table.hidden if scene is None or named == table.classes else scene.hidden
         self.cells.set_scene(
-            scene_of(self.source.layer, pyramid, classes.classes, classes.hidden),
+            scene_of(self.source.layer, pyramid, named, hidden),
             besides=[self.source.layer, self._panel.truth.value],
         )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .jobs import Progress
+from .keeping import names_of
 from .tuning import Setup
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Trials:
 
     def __init__(self, page: CorrectPage) -> None:
         self._page, self._count = page, 0
+        self._began = "", ""  # base and model that were chosen when the last fine-tuning began
 
     def setup(self) -> Setup | None:
         """What is to be tuned: the chosen model's base by all corrections of its classes."""
@@ -35,22 +37,22 @@ class Trials:
         if request is None:
             page.tuning.say(panel.status.text())
             return None
-        names = [c.name for c in panel.shelf.config(request.model).classes]
-        entries = page.book.entries(names)
+        entries = page.book.entries(names_of(panel.shelf.config(request.model).classes))
         if not entries:
             page.tuning.say("Nothing is corrected yet: paint at least one correction first.")
             return None
         # those that are ticked: during a trial uniform sampling is not shown, but learns all the same
         methods = tuple(m for m in panel.methods if m in ("uniform", "learnt")) or ("learnt",)
         base = panel.shelf.base(request.model)
+        on_trial = panel.trial and request.model == panel.trial
+        self._began = base, panel.before if on_trial else request.model
         return Setup(replace(request, model=base, before="", methods=methods), entries)
 
     def show(self, event: FinetuneFinished) -> None:
-        """Show what was tuned beside what was there before."""
-        panel = self._page.panel
-        on_trial = panel.trial and panel.model.value == panel.trial
-        before = panel.before if on_trial else panel.model.value
-        base = panel.shelf.base(panel.model.value)
+        """Show what was tuned beside what was there before, whatever has been chosen meanwhile."""
+        panel, (base, before) = self._page.panel, self._began
+        if before not in panel.shelf.names():  # deleted or renamed
+            before = base
         self._count += 1
         name = f"{base}: on trial" + (f" ({self._count})" if self._count > 1 else "")
         panel.shelf.drop_trials()
@@ -88,6 +90,8 @@ class Trials:
 
     def _end(self, name: str, sentence: str) -> None:
         panel = self._page.panel
+        names, base = panel.shelf.names(), panel.shelf.base(panel.trial) if panel.trial else ""
+        name = name if name in names or not base else base
         panel.trial = panel.before = ""
         panel.shelf.drop_trials()
         self._page.tuning.settle(sentence)

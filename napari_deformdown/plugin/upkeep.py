@@ -19,6 +19,8 @@ __all__ = ["Upkeep"]
 
 # Milliseconds after the last stroke: results in view, numbers, disk.
 _VIEW, _NUMBERS, _DISK = 150, 700, 1000
+# After corrections could not be saved.
+_AGAIN = 10_000
 
 
 class Upkeep(QObject):
@@ -37,20 +39,22 @@ class Upkeep(QObject):
     def __init__(self, page: CorrectPage) -> None:
         super().__init__(page)
         self._page = page
-        self._scores, self._saves = Latest(self), Latest(self)
+        self._scores, self._saves, self._counts = Latest(self), Latest(self), Latest(self)
         self._view_timer = delayed(self, _VIEW, self._redraw)
         self._score_timer = delayed(self, _NUMBERS, self._rescore)
         self._save_timer = delayed(self, _DISK, self._save)
         self._scores.produced.connect(self._scored)
         self._scores.failed.connect(self.failed)
-        self._saves.succeeded.connect(self.summed_up.emit)
-        self._saves.failed.connect(self.failed)
+        self._saves.succeeded.connect(lambda _: self._kept())
+        self._saves.failed.connect(self._not_saved)
+        self._counts.succeeded.connect(self.summed_up.emit)
         book = page.book
 
         def flush(*_: Any) -> None:
             with suppress(ImageError):
                 book.save_all()
 
+        self.flush = flush
         page.destroyed.connect(flush)
         application = QCoreApplication.instance()
         if application is not None:
@@ -60,7 +64,7 @@ class Upkeep(QObject):
     def busy(self) -> bool:
         """Whether something of it is still to be done."""
         waiting = any(t.isActive() for t in (self._view_timer, self._score_timer, self._save_timer))
-        return waiting or self._scores.running or self._saves.running
+        return waiting or self._scores.running or self._saves.running or self._counts.running
 
     def painted(self) -> None:
         """There is new paint in view."""
@@ -77,7 +81,7 @@ class Upkeep(QObject):
         """Say what is painted on the image that is shown."""
         entry = self._page.entry
         if entry is not None:
-            self._saves.submit(lambda progress: counted(entry))
+            self._counts.submit(lambda progress: counted(entry))
 
     def _redraw(self) -> None:
         cells = self._page.painter.cells
@@ -115,10 +119,16 @@ class Upkeep(QObject):
             self.rescored.emit(comparison)
 
     def _save(self) -> None:
-        book, entry = self._page.book, self._page.entry
+        book = self._page.book
+        self._saves.submit(lambda progress: book.save_all())
 
-        def work(progress: Progress) -> str:
-            book.save_all()
-            return "" if entry is None else counted(entry)
+    def _kept(self) -> None:
+        if self._page.entry is None:
+            self.summed_up.emit("")
+        else:
+            self.count()
 
-        self._saves.submit(work)
+    def _not_saved(self, sentence: str) -> None:
+        """Say so, and try again: what is painted is in memory alone."""
+        self.failed.emit(f"Corrections are NOT saved: {sentence}")
+        self._save_timer.start(_AGAIN)

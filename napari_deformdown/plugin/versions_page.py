@@ -167,11 +167,20 @@ class VersionsPage(QWidget):
         """Use a version, the selected one without an id; the empty id goes back to the base model."""
         id = self.selected if id is None else id
         try:
-            self.store.activate(id or None)
-            self.chose.emit(self._shelf.name_of(self.store.get(id)) if id else self.base)
+            found = self._shelf.name_of(self.store.get(id)) if id else self.base
         except ModelError as error:
             self.say(str(error))
+            self.refresh()
+            return
+        trouble = ""
+        try:
+            self.store.activate(id or None)
+        except OSError as error:
+            trouble = f"{found} is used now, but not the next time: {error}"
+        self.chose.emit(found)
         self.refresh()
+        if trouble:
+            self.say(trouble)
 
     def _ask_name(self) -> None:
         id = self.selected

@@ -6,6 +6,9 @@ import napari.settings
 import numpy as np
 import pytest
 from qtpy.compat import isalive
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
 
 from napari_deformdown.plugin.panel import SamplingPanel
 from napari_deformdown.samples import blue_marble
@@ -59,13 +62,50 @@ def docked(make_napari_viewer, earth_piece, qtbot):
 @pytest.fixture
 def run(qtbot):
     """Click Run and wait for the end."""
-    from qtpy.QtCore import Qt
 
     def click(panel: SamplingPanel) -> None:
         with qtbot.waitSignal(panel.finished, timeout=120_000):
             qtbot.mouseClick(panel.run_button, Qt.MouseButton.LeftButton)
 
     return click
+
+
+@pytest.fixture
+def settle(qtbot):
+    """Wait until results are there and strokes are shown, counted, kept and learnt from."""
+
+    def wait(panel: SamplingPanel) -> None:
+        page = panel.correct
+        qtbot.waitUntil(
+            lambda: not (panel.live.running or page.busy or page.tuning.running or (panel.cells and panel.cells.busy)),
+            timeout=120_000,
+        )
+
+    return wait
+
+
+@pytest.fixture
+def drag():
+    """Press, move and release the left button between places of the canvas, given as shares of it."""
+
+    def stroke(viewer, start, end) -> None:
+        canvas = viewer.window._qt_viewer.canvas.native
+        size = np.array([canvas.width(), canvas.height()])
+        places = [QPoint(*(int(v) for v in size * p)) for p in np.linspace(start, end, 5)]
+
+        def send(kind, at, button, buttons):
+            event = QMouseEvent(kind, QPointF(at), button, buttons, Qt.KeyboardModifier.NoModifier)
+            QApplication.sendEvent(canvas, event)
+            QApplication.processEvents()
+
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        send(QEvent.Type.MouseMove, places[0], none, none)
+        send(QEvent.Type.MouseButtonPress, places[0], left, left)
+        for at in places[1:]:
+            send(QEvent.Type.MouseMove, at, none, left)
+        send(QEvent.Type.MouseButtonRelease, places[-1], left, none)
+
+    return stroke
 
 
 class SlowImage:

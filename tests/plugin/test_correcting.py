@@ -8,9 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tifffile
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import Qt
 
 from napari_deformdown.corrections import Corrections
 from napari_deformdown.imaging.errors import ImageError
@@ -138,39 +136,7 @@ def test_damaged_corrections_are_set_aside_and_said(tmp_path):
 
 
 @pytest.fixture
-def settle(qtbot):
-    """Wait until strokes are shown, counted and kept."""
-
-    def wait(panel):
-        qtbot.waitUntil(
-            lambda: not (panel.live.running or panel.correct.busy or (panel.cells and panel.cells.busy)),
-            timeout=60_000,
-        )
-
-    return wait
-
-
-def drag(viewer, start, end):
-    """Press, move and release the left button between places of the canvas, given as shares of it."""
-    canvas = viewer.window._qt_viewer.canvas.native
-    size = np.array([canvas.width(), canvas.height()])
-    places = [QPoint(*(int(v) for v in size * p)) for p in np.linspace(start, end, 5)]
-
-    def send(kind, at, button, buttons):
-        event = QMouseEvent(kind, QPointF(at), button, buttons, Qt.KeyboardModifier.NoModifier)
-        QApplication.sendEvent(canvas, event)
-        QApplication.processEvents()
-
-    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-    send(QEvent.Type.MouseMove, places[0], none, none)
-    send(QEvent.Type.MouseButtonPress, places[0], left, left)
-    for at in places[1:]:
-        send(QEvent.Type.MouseMove, at, none, left)
-    send(QEvent.Type.MouseButtonRelease, places[-1], left, none)
-
-
-@pytest.fixture
-def corrected(docked, run, settle):
+def corrected(docked, run, settle, drag):
     """A run is shown, and one stroke of land was painted across the water of the first cell."""
     viewer, panel = docked
     run(panel)
@@ -184,7 +150,7 @@ def corrected(docked, run, settle):
     return viewer, panel
 
 
-def test_the_brush_stays_in_hand_when_another_cell_comes_to_the_front(corrected, settle):
+def test_the_brush_stays_in_hand_when_another_cell_comes_to_the_front(corrected, settle, drag):
     viewer, panel = corrected
     for _ in range(3):  # from side by side to one, then to and fro
         panel.flip()
@@ -237,7 +203,7 @@ def test_a_stroke_wins_in_view_numbers_and_export(corrected, settle, qtbot, tmp_
     assert "px of land" in panel.correct.status.text()
 
 
-def test_undo_and_erase_take_back(corrected, settle):
+def test_undo_and_erase_take_back(corrected, settle, drag):
     viewer, panel = corrected
     layer = viewer.layers.selection.active
     assert layer.name.endswith(": corrections") and str(layer.mode) == "paint"
@@ -335,7 +301,7 @@ def test_the_key_goes_from_region_to_region_and_skips_what_was_corrected(correct
         page.next_region()
 
 
-def test_edit_this_window_on_a_slide(docked, run, settle, qtbot):
+def test_edit_this_window_on_a_slide(docked, run, settle, qtbot, drag):
     from napari_deformdown.plugin.samples import synthetic_slide
 
     viewer, panel = docked

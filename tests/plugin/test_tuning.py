@@ -96,18 +96,6 @@ def test_dialogues_for_classes_and_ids(qtbot):
 
 
 @pytest.fixture
-def settle(qtbot):
-    def wait(panel):
-        page = panel.correct
-        qtbot.waitUntil(
-            lambda: not (panel.live.running or page.busy or page.tuning.running or (panel.cells and panel.cells.busy)),
-            timeout=120_000,
-        )
-
-    return wait
-
-
-@pytest.fixture
 def corrected(docked, run, settle):
     """Four strokes are painted."""
     viewer, panel = docked
