@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -10,14 +11,27 @@ from numpy.typing import NDArray
 
 from ..evaluation import LabelledImage, iou, score_segmentation
 from ..geometry import spread as spread_of
+from ..imaging.mirrored import mirrored, mirrored_pyramid, mirrored_region
 from ..network import DeformedSegmenter, image_for_model, look, segment
 from ..network.config import FRACTIONS
 from .events import FloorTried, TwinTried
 
-__all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "pooled_confusion"]
+__all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "mirrors_for", "pooled_confusion"]
 
 # Factor between the mean spreads of two kinds of images.
 _APART = 1.5
+# Few images are looked at in mirrors as well, until there are so many views: what a network makes of one image changes
+# by more when it is mirrored than what it gains by another fraction.
+_VIEWS = 12
+# Along y, along x.
+_MIRRORS = ((False, False), (True, True), (False, True), (True, False))
+
+Mirrors = Sequence[tuple[bool, bool]]
+
+
+def mirrors_for(images: Sequence[LabelledImage]) -> Mirrors:
+    """Along which axes images are mirrored to choose by them: the fewer there are, the more often."""
+    return _MIRRORS[: max(1, math.ceil(_VIEWS / max(1, len(images))))]
 
 
 def pooled_confusion(
@@ -26,14 +40,18 @@ def pooled_confusion(
     budget: tuple[int, int],
     method: str = "learnt",
     fraction: float | None = None,
+    mirrors: Mirrors = _MIRRORS[:1],
 ) -> NDArray[np.int64]:
-    """Confusion matrix (K, K), pixels of all images counted together at full resolution."""
+    """Confusion matrix (K, K), pixels of all images counted together at full resolution, each seen in these mirrors."""
     classes = len(model.config.classes)
     counts = np.zeros((classes, classes), np.int64)
     for image in images:
         with image.opened() as (pyramid, labels):
-            result = segment(pyramid, model, budget, method, uniform_fraction=fraction)
-            counts += score_segmentation(result, labels, image.region)
+            for y, x in mirrors:
+                result = segment(mirrored_pyramid(pyramid, y=y, x=x), model, budget, method, uniform_fraction=fraction)
+                truth = mirrored(labels, [axis for axis, on in enumerate((y, x)) if on])
+                region = mirrored_region(image.region, pyramid.shape, y=y, x=x)
+                counts += score_segmentation(result, truth, region)
     return counts
 
 
@@ -43,9 +61,10 @@ def mean_iou(
     budget: tuple[int, int],
     method: str = "learnt",
     fraction: float | None = None,
+    mirrors: Mirrors = _MIRRORS[:1],
 ) -> float:
     """Mean over classes of the IoU, from `pooled_confusion`; 0 without any labelled pixel."""
-    counts = pooled_confusion(model, images, budget, method, fraction)
+    counts = pooled_confusion(model, images, budget, method, fraction, mirrors)
     return float(np.nanmean(iou(counts))) if counts.any() else 0.0
 
 
@@ -59,18 +78,18 @@ def choose_floors(
 
     Images whose densities cover about as much of them are of one kind, see `geometry.spread`: what pays on islands in
     an empty slide may not pay on a tile full of tissue. 1 is among the fractions, which is uniform sampling: learnt can
-    only fall behind by chance.
+    only fall behind by chance. Few images are looked at in mirrors as well.
 
     Yields
     ------
     FloorTried
         For each fraction; when they are through, `model.config` is another one.
     """
-    kinds = _kinds(model, images)
+    kinds, mirrors = _kinds(model, images), mirrors_for(images)
     places = [(budget, spread) for budget in budgets for spread in kinds]
     tried: dict[float, list[float]] = {}
     for fraction in sorted(fractions):
-        tried[fraction] = [mean_iou(model, kinds[s], budget, "learnt", fraction) for budget, s in places]
+        tried[fraction] = [mean_iou(model, kinds[s], budget, "learnt", fraction, mirrors) for budget, s in places]
         named = {
             f"{h}x{w}" if len(kinds) == 1 else f"{h}x{w}, spread {s:.3f}": miou
             for ((h, w), s), miou in zip(places, tried[fraction], strict=True)
@@ -115,7 +134,10 @@ def choose_twin(
     budgets: Sequence[tuple[int, int]],
 ) -> TwinTried:
     """Give the model its twin's segmenter for uniform sampling if that is the stronger there, over all budgets."""
-    own, other = ({f"{h}x{w}": mean_iou(m, images, (h, w), "uniform") for h, w in budgets} for m in (model, twin))
+    mirrors = mirrors_for(images)
+    own, other = (
+        {f"{h}x{w}": mean_iou(m, images, (h, w), "uniform", mirrors=mirrors) for h, w in budgets} for m in (model, twin)
+    )
     kept = sum(other.values()) > sum(own.values())
     model.twin = twin.segmenter if kept else None
     model.config = replace(model.config, twin=kept)

@@ -10,6 +10,7 @@ from napari_deformdown.evaluation import LabelledImage
 from napari_deformdown.imaging import Pyramid
 from napari_deformdown.network import DeformedSegmenter, segment
 from napari_deformdown.training import FloorTried, choose_floors, choose_twin
+from napari_deformdown.training.choosing import mirrors_for, pooled_confusion
 
 BUDGETS = ((16, 24), (32, 48))
 
@@ -66,10 +67,10 @@ def test_kinds_of_images_get_floors_of_their_own(tiny_model, image) -> None:
 
 def test_where_the_density_misleads_it_goes_back_to_uniform(tiny_model, image) -> None:
     model = perfect(tiny_model)
-    # all points to the right half, where nothing is
+    # all points to the middle, where nothing is, in a mirror neither
     model.density_net.features = lambda overview: overview
     model.density_net.logits_of = lambda overview: (
-        9 * torch.linspace(-1, 1, overview.shape[-1]).sign().expand_as(overview[:, 0])
+        9.0 * (torch.linspace(-1, 1, overview.shape[-1]).abs() < 0.2).expand_as(overview[:, 0])
     )
     list(choose_floors(model, [image], BUDGETS))
     assert {fraction for _, _, fraction in model.config.floors} == {1.0}
@@ -85,3 +86,17 @@ def test_the_stronger_network_samples_uniformly(make_tiny_model, image) -> None:
     np.testing.assert_array_equal(segment(image.image, weak, BUDGETS[0], "uniform").labels(), expected)
     strong = perfect(make_tiny_model())
     assert not choose_twin(strong, make_tiny_model(seed=3), [image], BUDGETS).kept and strong.twin is None
+
+
+def test_few_images_are_looked_at_in_mirrors_as_well(tiny_model, image) -> None:
+    assert [len(mirrors_for([image] * n)) for n in (1, 2, 4, 5, 6, 11, 12, 50)] == [4, 4, 3, 3, 2, 2, 1, 1]
+    model = centred_density(perfect(tiny_model))
+    ((y, x), *_) = [m for m in mirrors_for([image]) if m != (False, False)]
+    flipped = np.flip(image.labels, [a for a, on in enumerate((y, x)) if on])
+    as_file = LabelledImage("m", Pyramid.from_array(np.repeat(flipped[..., None] * 127, 3, -1)), flipped)
+    region = LabelledImage("r", image.image, image.labels, (0, 130, 0, 200))
+    for budget in BUDGETS:
+        seen = pooled_confusion(model, [image], budget, "learnt", 0.2, [(y, x)])
+        np.testing.assert_array_equal(seen, pooled_confusion(model, [as_file], budget, "learnt", 0.2))
+        part = pooled_confusion(model, [region], budget, "learnt", 0.2, [(y, x)])
+        assert part.sum() == 130 * 200 and part[2].sum() == seen[2].sum()
