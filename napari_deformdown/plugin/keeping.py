@@ -103,9 +103,9 @@ class Book:
         """
         from ..corrections import Corrections
 
-        identity = {"image": _identity(entry), "position": list(entry.frame.position), "classes": list(entry.classes)}
-        name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
+        name, identity = _folder_name(entry, _identity(entry))
         folder = self.folder / name
+        self._take_over(entry, folder)
         earlier = next((e for e in self._entries.values() if e.folder == folder and e is not entry), None)
         with entry.lock:
             try:
@@ -128,6 +128,14 @@ class Book:
                     folder.mkdir(parents=True, exist_ok=True)
                     about = {"name": entry.name, **identity}
                     (folder / _ABOUT).write_text(json.dumps(about, indent=2, default=str) + "\n", "utf-8")
+
+    def _take_over(self, entry: Entry, folder: Path) -> None:
+        """Corrections that were kept by path and size, as they were at first, are kept by content from now on."""
+        record = entry.frame.source.record
+        old = self.folder / _folder_name(entry, {k: v for k, v in record.items() if k not in ("name", "modified")})[0]
+        if old != folder and not folder.exists() and (old / "corrections.json").exists():
+            with suppress(OSError):
+                os.replace(old, folder)
 
     def save(self, entry: Entry) -> bool:
         """Keep an entry as it is now; whether there was anything to write.
@@ -189,9 +197,21 @@ def lay_over(below: Corrections, above: Corrections) -> Corrections:
 
 
 def _identity(entry: Entry) -> dict[str, Any]:
-    """What tells the image from others; neither its name in the viewer nor the time of its file belong to that."""
-    record = entry.frame.source.record
-    return {k: v for k, v in record.items() if k not in ("name", "modified")}
+    """What tells the image from others: what it holds; neither its name, nor where it lies, nor when it was written."""
+    from ..imaging.identity import content_identity
+
+    record = {k: v for k, v in entry.frame.source.record.items() if k not in ("name", "modified")}
+    path = Path(record.get("path", ""))
+    if "path" not in record or not path.exists():
+        return record
+    rest = {k: v for k, v in record.items() if k not in ("path", "bytes")}
+    return {**rest, "content": content_identity(path), "shape": list(entry.corrections.shape)}
+
+
+def _folder_name(entry: Entry, image: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name of an entry's folder, and what it comes from."""
+    identity = {"image": image, "position": list(entry.frame.position), "classes": list(entry.classes)}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20], identity
 
 
 def _set_aside(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from qtpy.QtCore import Qt
 
 from napari_deformdown.corrections import Corrections
 from napari_deformdown.imaging.errors import ImageError
+from napari_deformdown.imaging.identity import content_identity
 from napari_deformdown.plugin.keeping import Book, lay_over
 from napari_deformdown.plugin.sheets import Sheet
 
@@ -340,3 +342,49 @@ def test_edit_this_window_on_a_slide(docked, run, settle, qtbot, drag):
     settle(panel)
     assert layer.data.shape == (2048, 4096) and layer.data.any() and not layer.bounding_box.visible
     np.testing.assert_array_equal(page.entry.corrections.at(0, window.window), found)
+
+
+def filed(path, shape=(300, 400)):
+    """An image in a file, as the panel's sources tell of it."""
+    record = {"name": path.name, "path": str(path), "bytes": path.stat().st_size, "modified": 0}
+    source = SimpleNamespace(shape=shape, name=path.name, record=record)
+    return SimpleNamespace(key=(str(path), shape), source=source, position=(), title="")
+
+
+def test_corrections_go_with_what_a_file_holds_not_with_its_path(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)
+    first, moved = tmp_path / "first.tif", tmp_path / "moved" / "other.tif"
+    tifffile.imwrite(first, pixels)
+    entry = painted_entry(Book(tmp_path / "kept"), filed(first))
+    moved.parent.mkdir()
+    first.rename(moved)
+    tifffile.imwrite(first, pixels[::-1])  # as many bytes
+    book = Book(tmp_path / "kept")
+    found = book.find(book.entry(filed(moved), ["a", "b"]))
+    assert found is not None and found.fingerprint == entry.corrections.fingerprint
+    assert book.find(book.entry(filed(first), ["a", "b"])) is None
+
+
+def test_corrections_that_were_kept_by_path_are_taken_over(tmp_path):
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, np.zeros((300, 400), np.uint8))
+    book = Book(tmp_path / "kept")
+    entry = book.entry(filed(path), ["a", "b"])
+    record = filed(path).source.record
+    old = {"image": {"path": record["path"], "bytes": record["bytes"]}, "position": [], "classes": ["a", "b"]}
+    folder = book.folder / hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()[:20]
+    painted = Corrections((300, 400))
+    painted.paint(np.full((5, 6), 2, np.uint8), (7, 8))
+    painted.save(folder)
+    found = book.find(entry)
+    assert found is not None and found.fingerprint == painted.fingerprint and not folder.exists()
+
+
+def test_zarr_folders_are_known_by_what_they_hold(tmp_path):
+    def write(folder, value):
+        (folder / "0").mkdir(parents=True)
+        (folder / "zarr.json").write_text("{}")
+        (folder / "0" / "c0").write_bytes(bytes([value]) * 1000)
+        return content_identity(folder)
+
+    assert write(tmp_path / "a", 1) == write(tmp_path / "b", 1) != write(tmp_path / "c", 2)
