@@ -21,19 +21,35 @@ MOST_IDS = 64
 _ROWS = 512
 
 
-def from_file(path: Path, shape: tuple[int, int], classes: Sequence[str]) -> Corrections:
-    """GeoJSON, a label image (0 = nothing, k + 1 = class k), or a folder of corrections; classes by their names.
+def from_file(path: Path, shape: tuple[int, int], *namings: Sequence[str]) -> Corrections:
+    """GeoJSON, a label image (0 = nothing, k + 1 = class k), or a folder of corrections.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    shape : (int, int)
+        Rows and columns of the image.
+    namings : sequence of str
+        What the classes are called, in the order of their ids; the first naming that knows all of the file's counts.
 
     Raises
     ------
     ImageError
-        As `read_corrections`.
+        As `read_corrections`, by the first naming.
     """
     from ..corrections import read_corrections
     from ..network.config import LabelClass
 
-    named = [LabelClass(name, "#000000") for name in classes]
-    return read_corrections(path.parent if path.name == "corrections.json" else path, shape, named)
+    failed: ImageError | None = None
+    for names in dict.fromkeys(map(tuple, namings)):
+        named = [LabelClass(name, "#000000") for name in names]
+        try:
+            return read_corrections(path.parent if path.name == "corrections.json" else path, shape, named)
+        except ImageError as error:
+            failed = failed or error
+    assert failed is not None
+    raise failed
 
 
 def ids_of(plane: Any, progress: Progress) -> list[int]:

@@ -272,6 +272,13 @@ def test_from_file_from_layer_and_clear(corrected, settle, tmp_path):
     page.clear()
     settle(panel)
     assert page.entry.corrections.is_empty and not viewer.layers["learnt: corrections"].data.any()
+    # classes by the names that the person gave them, too
+    panel.classes.set_name(2, "pond")
+    feature["properties"]["classification"]["name"] = "Pond"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    page.imports.file(path)
+    settle(panel)
+    assert (page.entry.corrections.at(0, (20, 50, 10, 60)) == 3).all(), page.status.text()
 
 
 def test_the_key_goes_from_region_to_region_and_skips_what_was_corrected(corrected, settle, qtbot):
