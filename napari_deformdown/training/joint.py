@@ -114,7 +114,7 @@ class _State:
         with torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             loss, edge_loss = step_losses(self.model, scenes, options, generator, step / options.steps)
-        gamma = options.edge_weight * max(options.edge_least, (1 - step / options.steps) ** 0.9)
+        gamma = options.edge_weight * options.decay(step / options.steps)
         self.optimiser.zero_grad(set_to_none=True)
         (loss + gamma * edge_loss).backward()
         average_gradients(self.model.parameters())

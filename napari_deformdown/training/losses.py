@@ -18,7 +18,7 @@ def probabilities_at(probabilities: Tensor, points: Tensor) -> Tensor:
     return F.grid_sample(probabilities, grid, padding_mode="border", align_corners=False).squeeze(3)
 
 
-def point_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
+def point_loss(probabilities: Tensor, labels: Tensor, blunt: Tensor | None = None) -> Tensor:
     """Cross-entropy plus one minus the mean Dice of the classes that occur; 0 without any label.
 
     Parameters
@@ -27,11 +27,13 @@ def point_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
         (N, K, Q), summing to one over classes.
     labels : Tensor
         (N, Q) class ids; `IGNORE` counts nowhere.
+    blunt : Tensor, optional
+        (N, K, Q): what the cross-entropy is of, in place of the probabilities. Those of sharpened maps cross 0 between
+        points, where their logarithm's gradient has no bound: a few points would make up most of it.
     """
     known = labels != IGNORE
-    entropy = _mean(
-        F.nll_loss(torch.log(probabilities.clamp(min=1e-6)), labels, ignore_index=IGNORE, reduction="sum"), known
-    )
+    logs = torch.log((probabilities if blunt is None else blunt).clamp(min=1e-6))
+    entropy = _mean(F.nll_loss(logs, labels, ignore_index=IGNORE, reduction="sum"), known)
     target = F.one_hot(labels.masked_fill(~known, 0), probabilities.shape[1]).movedim(-1, 1).to(probabilities)
     target = target * known.unsqueeze(1)
     probabilities = probabilities * known.unsqueeze(1)
@@ -58,20 +60,20 @@ def focal_loss(logits: Tensor, labels: Tensor, exponent: float = 2.0) -> Tensor:
     return _mean((entropy * (1 - torch.exp(-entropy)) ** exponent).sum(), labels != IGNORE)
 
 
-def density_divergence(logits: Tensor, target: Tensor) -> Tensor:
-    """KL(d_t || softmax(logits)) of the density target as a distribution over cells.
+def density_divergence(density: Tensor, target: Tensor) -> Tensor:
+    """KL(d_t || d) of the density target and the density as distributions over cells.
 
     A mean squared error hardly moves a density away from uniform; a divergence does.
 
     Parameters
     ----------
-    logits : Tensor
-        (N, h, w), of `DeformationNet.logits`.
+    density : Tensor
+        (N, h, w), positive, as it places the points: after D_theta's blur.
     target : Tensor
         (N, h, w), non-negative, mean one.
     """
-    wanted = target.flatten(1) / target.flatten(1).sum(1, keepdim=True)
-    return F.kl_div(F.log_softmax(logits.flatten(1), 1), wanted, reduction="batchmean")
+    found, wanted = (d.flatten(1) / d.flatten(1).sum(1, keepdim=True) for d in (density, target))
+    return F.kl_div(torch.log(found.clamp(min=1e-12)), wanted, reduction="batchmean")
 
 
 def density_squares(density: Tensor, target: Tensor) -> Tensor:

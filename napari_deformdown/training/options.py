@@ -45,12 +45,17 @@ class TrainingOptions:
         gamma: weight of the edge loss, decaying by poly 0.9.
     edge_least : float
         The part of gamma that it decays to.
+    blunt : float
+        Share of probabilities that are not sharpened in the cross-entropy of the loss at full resolution.
     context_weight : float
         Of the loss of the overview's coarse logits, for models with context.
+    context_dropout : float
+        Share of views that the segmenter has to do without the context, so that it does not lean on it.
     joint : bool
         Let the segmentation loss move the density net; without it, it learns the edge target alone.
     gradient_limit : float
-        Largest gradient of the segmentation loss in the density's logits, see `gradients.limited`; 0: no limit.
+        Largest gradient of the segmentation loss in the density's logits, see `gradients.limited`; it decays with
+        gamma. 0: no limit.
     anti_alias : bool
         Read means over the points' footprints; without it, single pixels as the paper does.
     repool : float
@@ -96,7 +101,9 @@ class TrainingOptions:
     edge_loss: Literal["divergence", "squares"] = "divergence"
     edge_weight: float = 1.0
     edge_least: float = 0.1
+    blunt: float = 0.25
     context_weight: float = 0.3
+    context_dropout: float = 0.5
     joint: bool = True
     gradient_limit: float = 1.0
     anti_alias: bool = True
@@ -128,12 +135,16 @@ class TrainingOptions:
             raise ModelError(f"gradient_limit is a number from 0, not {self.gradient_limit}.")
         if self.stretch < 1:
             raise ModelError(f"stretch is at least 1, not {self.stretch}.")
-        for name in ("uniform_share", "edge_least", "repool", "whole"):
+        for name in ("uniform_share", "edge_least", "repool", "whole", "blunt", "context_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ModelError(f"{name} lies in [0, 1], not {getattr(self, name)}.")
         for name, known in {"loss": ("points", "sampled"), "edge_loss": ("divergence", "squares")}.items():
             if getattr(self, name) not in known:
                 raise ModelError(f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}.")
+
+    def decay(self, progress: float) -> float:
+        """What gamma has come down to, as a part of it, when a part of the training is done."""
+        return float(max(self.edge_least, (1 - progress) ** 0.9))
 
     def _check_types(self) -> None:
         for field in fields(self):

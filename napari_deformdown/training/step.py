@@ -86,7 +86,8 @@ def step_losses(
         fraction = low * (high / low) ** torch.rand(count, generator=generator)
         uniform = torch.rand(count, generator=generator) < options.uniform_share
         fraction = torch.where(uniform, 1.0, fraction)
-        steered = limited(logits, options.gradient_limit) if options.joint else logits.detach()
+        limit = options.gradient_limit * options.decay(progress)
+        steered = limited(logits, limit) if options.joint else logits.detach()
         density = with_uniform(model.density_net.to_density(steered), fraction.to(model.device)).cpu()
         warp = make_warp(model.config.sampler, density)
         if model.context is not None:
@@ -97,7 +98,10 @@ def step_losses(
         sampled = _repooled(sampled, generator)
     sampled = sampled + _NOISE * spread * torch.randn(sampled.shape, generator=generator)
     with _precision(model.device):
-        scores = model(sampled.to(model.device), context=context)
+        scores = model(sampled.to(model.device))
+        if model.context is not None and context is not None:
+            alone = torch.rand(count, 1, 1, 1, generator=generator) < options.context_dropout
+            scores = torch.where(alone.to(model.device), scores, model.context(scores, context))
     scores = scores.float()
     if options.loss == "sampled":
         labels = torch.stack([v.labels_at(g) for v, g in zip(views, warp.grid(*budget).detach(), strict=True)])
@@ -106,10 +110,11 @@ def step_losses(
     near = 0.7 / math.sqrt(budget[0] * budget[1])
     points = torch.stack([view.points(options.points, generator, near) for view in views])
     labels = torch.stack([view.labels_at(p) for view, p in zip(views, points, strict=True)])
-    probabilities = sharpen(torch.softmax(scores, 1), model.config.sharpness)
-    found = probabilities_at(probabilities, warp.to_sample(points).to(model.device)).clamp(min=0)
+    probabilities, places = torch.softmax(scores, 1), warp.to_sample(points).to(model.device)
+    found = probabilities_at(sharpen(probabilities, model.config.sharpness), places).clamp(min=0)
     found = found / found.sum(1, keepdim=True)
-    loss = point_loss(found, labels.to(model.device))
+    blunt = torch.lerp(found, probabilities_at(probabilities, places), options.blunt)
+    loss = point_loss(found, labels.to(model.device), blunt)
     if coarse is not None:
         around = probabilities_at(torch.softmax(coarse, 1), points.to(coarse))
         loss = loss + options.context_weight * point_loss(around, labels.to(model.device))
@@ -140,9 +145,8 @@ def _density(
     grid, extent = identity.reads(*size)
     strength = torch.cat([view.edge_strength(grid, extent) for view in views])
     target = edge_density(strength, max(model.config.density_blur, 1.0)).to(model.device)
-    if options.edge_loss == "squares":
-        return features, logits, density_squares(model.density_net.to_density(logits), target)
-    return features, logits, density_divergence(logits, target)
+    distance = density_squares if options.edge_loss == "squares" else density_divergence
+    return features, logits, distance(model.density_net.to_density(logits), target)
 
 
 def _precision(device: torch.device) -> AbstractContextManager[Any]:

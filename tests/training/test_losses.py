@@ -35,6 +35,23 @@ def test_the_loss_of_an_undecided_prediction_in_closed_form() -> None:
     assert float(point_loss(probabilities, labels)) == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_blunt_share_bounds_the_gradient_where_sharpened_probabilities_cross_zero() -> None:
+    labels = torch.tensor([[0, 1]])
+    plain = torch.tensor([[[0.4, 0.5], [0.6, 0.5]]])
+
+    def steepest(share: float) -> float:
+        sharp = torch.tensor([[[1e-5, 0.5], [1 - 1e-5, 0.5]]], requires_grad=True)
+        (gradient,) = torch.autograd.grad(point_loss(sharp, labels, torch.lerp(sharp, plain, share)), sharp)
+        return float(gradient.abs().max())
+
+    # the cross-entropy's share of it is (1 - share) / (2 p)
+    assert steepest(0.0) == pytest.approx(0.5e5, rel=0.01)
+    assert steepest(0.25) < 0.375 / 0.1 + 1
+    # a perfect Dice and a blunt cross-entropy: the loss is that of the blunt ones
+    perfect = one_hot(labels, 2)
+    assert float(point_loss(perfect, labels, torch.full((1, 2, 2), 0.5))) == pytest.approx(math.log(2), abs=1e-5)
+
+
 def test_classes_that_do_not_occur_do_not_count_in_the_dice() -> None:
     labels = torch.tensor([[0, 0, 1, 1]])
     two = torch.tensor([[[0.9, 0.8, 0.3, 0.1], [0.1, 0.2, 0.7, 0.9]]])
@@ -62,20 +79,20 @@ def test_the_loss_falls_as_the_prediction_gets_better() -> None:
 
 def test_no_divergence_between_equal_distributions() -> None:
     target = torch.rand(3, 4, 5) + 0.1
-    logits = target.log() + torch.tensor([0.0, 3.0, -7.0]).reshape(3, 1, 1)
-    assert float(density_divergence(logits, target)) == pytest.approx(0, abs=1e-6)
+    density = target * torch.tensor([1.0, 20.0, 1e-3]).reshape(3, 1, 1)
+    assert float(density_divergence(density, target)) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_divergence_of_one_cell_from_uniform_is_the_log_of_their_number() -> None:
     target = torch.zeros(2, 4, 5)
     target[:, 1, 2] = 20
-    assert float(density_divergence(torch.zeros(2, 4, 5), target)) == pytest.approx(math.log(20))
+    assert float(density_divergence(torch.ones(2, 4, 5), target)) == pytest.approx(math.log(20))
 
 
 def test_the_divergence_is_averaged_over_the_batch_and_ignores_scale() -> None:
-    logits, target = torch.randn(2, 4, 5), torch.rand(2, 4, 5)
-    both = density_divergence(logits, target * 9)
-    alone = [density_divergence(logits[i : i + 1], target[i : i + 1]) for i in range(2)]
+    density, target = torch.rand(2, 4, 5), torch.rand(2, 4, 5)
+    both = density_divergence(density * 7, target * 9)
+    alone = [density_divergence(density[i : i + 1], target[i : i + 1]) for i in range(2)]
     torch.testing.assert_close(both, (alone[0] + alone[1]) / 2)
 
 
@@ -83,7 +100,8 @@ def test_descending_the_divergence_reaches_the_target() -> None:
     target = torch.tensor([[[0.2, 0.0], [2.8, 1.0]]])
     logits = torch.zeros(1, 2, 2, requires_grad=True)
     for _ in range(400):
-        (gradient,) = torch.autograd.grad(density_divergence(logits, target), logits)
+        density = torch.softmax(logits.flatten(1), 1).reshape(logits.shape)
+        (gradient,) = torch.autograd.grad(density_divergence(density, target), logits)
         logits = (logits - 2 * gradient).detach().requires_grad_()
     found = torch.softmax(logits.flatten(), 0).reshape(1, 2, 2) * 4
     torch.testing.assert_close(found, target, rtol=0, atol=0.02)
