@@ -93,6 +93,12 @@ class Shelf:
 
     # ---- versions
 
+    def family(self, name: str) -> str:
+        """The base model that versions of a model are kept under; it need not be here, as with imported ones."""
+        base = self.base(name)
+        version = self.version(base)
+        return base if version is None else version.base
+
     def store(self, base: str) -> VersionStore:
         """The versions of a base model."""
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", base)[:60]

@@ -63,7 +63,7 @@ class Trials:
     def keep(self, event: FinetuneFinished, name: str) -> None:
         """Write the trial as a version, in the background."""
         page, panel = self._page, self._page.panel
-        base = panel.shelf.base(panel.trial)
+        base = panel.shelf.family(panel.trial)
         version = panel.shelf.version(panel.before)
         store, parent = panel.shelf.store(base), base if version is None else version.id
 

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ..network.catalogue import load_config
 from ..network.config import ModelError
 from ..versions import Version, VersionStore
 from .form import button, row, text
@@ -100,8 +101,7 @@ class VersionsPage(QWidget):
     @property
     def store(self) -> VersionStore:
         """Where they lie."""
-        version = self._shelf.version(self.base)
-        return self._shelf.store(self.base if version is None else version.base)
+        return self._shelf.store(self._shelf.family(self.base))
 
     @property
     def selected(self) -> str:
@@ -244,14 +244,14 @@ class VersionsPage(QWidget):
 
     def import_from(self, folder: Path) -> None:
         """Take in a version from a folder, after it was checked, in the background."""
-        shelf, base = self._shelf, self.base
+        shelf = self._shelf
 
         def work(progress: Progress) -> Version:
             progress("checking", 0, 1)
             from ..versions.record import NAME, read_version
 
-            there = read_version(folder).base if (folder / NAME).exists() else ""
-            return shelf.store(there or base).import_folder(folder)
+            base = read_version(folder).base if (folder / NAME).exists() else ""
+            return shelf.store(base or load_config(folder).name).import_folder(folder)
 
         def done(version: Version) -> None:
             self._look_again(None)

@@ -63,6 +63,11 @@ def test_versions_have_names_of_their_own_and_know_their_base(tmp_path, tiny_mod
     kept = other.add(tiny_model, name="x", base="else/where: no")
     shelf.refresh()
     assert shelf.base(shelf.name_of(kept)) == shelf.name_of(kept)
+    # what is made of it is kept beside it, where the page of versions looks
+    assert shelf.family(shelf.name_of(kept)) == "else/where: no" and shelf.family(names[1]) == "earth"
+    shelf.add_trial("tried", tiny_model, shelf.name_of(kept))
+    assert shelf.family("tried") == "else/where: no"
+    shelf.drop_trials()
 
 
 def test_held_back_numbers_in_words():
