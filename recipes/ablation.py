@@ -23,8 +23,6 @@ PARTS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "gradient-limit": ({}, {"gradient_limit": 0.0}),
     # the cross-entropy is of sharpened probabilities alone
     "blunt": ({}, {"blunt": 0.0}),
-    # the segmenter always has the context
-    "context-dropout": ({}, {"context_dropout": 0.0}),
     # the density net learns the edge target alone
     "joint": ({}, {"joint": False}),
     "anti-aliasing": ({}, {"anti_alias": False}),

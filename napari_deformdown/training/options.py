@@ -49,8 +49,6 @@ class TrainingOptions:
         Share of probabilities that are not sharpened in the cross-entropy of the loss at full resolution.
     context_weight : float
         Of the loss of the overview's coarse logits, for models with context.
-    context_dropout : float
-        Share of views that the segmenter has to do without the context, so that it does not lean on it.
     joint : bool
         Let the segmentation loss move the density net; without it, it learns the edge target alone.
     gradient_limit : float
@@ -103,7 +101,6 @@ class TrainingOptions:
     edge_least: float = 0.1
     blunt: float = 0.25
     context_weight: float = 0.3
-    context_dropout: float = 0.5
     joint: bool = True
     gradient_limit: float = 1.0
     anti_alias: bool = True
@@ -135,7 +132,7 @@ class TrainingOptions:
             raise ModelError(f"gradient_limit is a number from 0, not {self.gradient_limit}.")
         if self.stretch < 1:
             raise ModelError(f"stretch is at least 1, not {self.stretch}.")
-        for name in ("uniform_share", "edge_least", "repool", "whole", "blunt", "context_dropout"):
+        for name in ("uniform_share", "edge_least", "repool", "whole", "blunt"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ModelError(f"{name} lies in [0, 1], not {getattr(self, name)}.")
         for name, known in {"loss": ("points", "sampled"), "edge_loss": ("divergence", "squares")}.items():

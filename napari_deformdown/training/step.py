@@ -98,10 +98,7 @@ def step_losses(
         sampled = _repooled(sampled, generator)
     sampled = sampled + _NOISE * spread * torch.randn(sampled.shape, generator=generator)
     with _precision(model.device):
-        scores = model(sampled.to(model.device))
-        if model.context is not None and context is not None:
-            alone = torch.rand(count, 1, 1, 1, generator=generator) < options.context_dropout
-            scores = torch.where(alone.to(model.device), scores, model.context(scores, context))
+        scores = model(sampled.to(model.device), context=context)
     scores = scores.float()
     if options.loss == "sampled":
         labels = torch.stack([v.labels_at(g) for v, g in zip(views, warp.grid(*budget).detach(), strict=True)])

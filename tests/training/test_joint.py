@@ -191,13 +191,3 @@ def test_the_segmentation_loss_moves_the_density_net_within_its_limit(tiny_model
 def test_the_limit_falls_with_the_weight_of_the_edge_loss() -> None:
     chosen = options(edge_least=0.1)
     assert [chosen.decay(p) for p in (0.0, 0.5, 0.99)] == pytest.approx([1, 0.5**0.9, 0.1])
-
-
-@pytest.mark.parametrize("dropout", [0.0, 1.0])
-def test_views_without_context_teach_the_segmenter_alone(make_tiny_model, scene, dropout) -> None:
-    model = make_tiny_model(context=True)
-    chosen = options(context_dropout=dropout, context_weight=0.0)
-    loss, _ = step_losses(model, [scene], chosen, torch.Generator().manual_seed(1))
-    last = model.context.fusion[-1].weight
-    (found,) = torch.autograd.grad(loss, [last], allow_unused=True)
-    assert (found is not None and bool(found.any())) == (dropout == 0)
