@@ -201,11 +201,14 @@ def _identity(entry: Entry) -> dict[str, Any]:
     from ..imaging.identity import content_identity
 
     record = {k: v for k, v in entry.frame.source.record.items() if k not in ("name", "modified")}
-    path = Path(record.get("path", ""))
-    if "path" not in record or not path.exists():
+    path = Path(record.get("path") or "")
+    if not record.get("path") or not path.exists():
         return record
     rest = {k: v for k, v in record.items() if k not in ("path", "bytes")}
-    return {**rest, "content": content_identity(path), "shape": list(entry.corrections.shape)}
+    try:
+        return {**rest, "content": content_identity(path), "shape": list(entry.corrections.shape)}
+    except ImageError:  # gone, or not to be read any more: what is painted on it is kept all the same
+        return record
 
 
 def _folder_name(entry: Entry, image: dict[str, Any]) -> tuple[str, dict[str, Any]]:

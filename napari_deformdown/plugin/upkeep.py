@@ -75,7 +75,7 @@ class Upkeep(QObject):
         """There is new paint, on the image that is shown or on another one."""
         if shown:
             self._score_timer.start()
-        self._save_timer.start()
+        self._save_timer.start(_DISK)
 
     def count(self) -> None:
         """Say what is painted on the image that is shown."""
