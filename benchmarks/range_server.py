@@ -5,11 +5,18 @@ from __future__ import annotations
 import re
 import threading
 import time
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
 __all__ = ["RangeServer"]
+
+
+@dataclass
+class _Answer:
+    name: str
+    size: int = 0
 
 
 class RangeServer:
@@ -28,10 +35,6 @@ class RangeServer:
 
     Attributes
     ----------
-    sent : int
-        Bytes of bodies so far.
-    requests : list of (str, int)
-        Path and bytes of each answer that had a body.
     held : dict
         Events by file names: requests for such a file wait until its event is set, and `waiting` is set meanwhile.
     url : str
@@ -40,7 +43,7 @@ class RangeServer:
 
     def __init__(self, folder: Path, *, ranges: bool = True, delay: float = 0.0, fail: int = 0) -> None:
         self.folder, self.ranges, self.delay, self.fail = folder, ranges, delay, fail
-        self.requests: list[tuple[str, int]] = []
+        self._answers: list[_Answer] = []
         self.tagged = True
         self.held: dict[str, threading.Event] = {}
         self.waiting = threading.Event()
@@ -50,15 +53,20 @@ class RangeServer:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
+    def requests(self) -> list[tuple[str, int]]:
+        """Path and bytes of each answer that had a body."""
+        with self._lock:
+            return [(answer.name, answer.size) for answer in self._answers]
+
+    @property
     def sent(self) -> int:
         """Bytes of bodies so far."""
-        with self._lock:
-            return sum(size for _, size in self.requests)
+        return sum(size for _, size in self.requests)
 
     def forget(self) -> None:
         """Count from zero."""
         with self._lock:
-            self.requests.clear()
+            self._answers.clear()
 
     def __enter__(self) -> RangeServer:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -111,17 +119,20 @@ class RangeServer:
                     code = 206
                 self._end(code, stop - start, heads)
                 if body:
-                    sent = 0
+                    # counted before it is sent: whoever has it may look at the count at once
+                    answer, sent = _Answer(path.name), 0
+                    with owner._lock:
+                        owner._answers.append(answer)
                     try:
                         with path.open("rb") as file:
                             file.seek(start)
                             while sent < stop - start and (data := file.read(min(1 << 16, stop - start - sent))):
+                                answer.size += len(data)
                                 self.wfile.write(data)
                                 sent += len(data)
                     except OSError:  # the other side has seen enough
                         self.close_connection = True
-                    with owner._lock:
-                        owner.requests.append((path.name, sent))
+                        answer.size = sent
 
             def _end(self, code: int, length: int, heads: dict[str, str]) -> None:
                 self.send_response(code)

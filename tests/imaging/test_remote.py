@@ -268,3 +268,13 @@ def test_any_file_system_of_fsspec_serves(tmp_path) -> None:
             remote_identity("memory://deformdown-remote")
     finally:
         memory.rm("/deformdown-remote", recursive=True)
+
+
+def test_the_test_s_own_server_has_counted_what_has_come(server, tmp_path) -> None:
+    from urllib.request import urlopen
+
+    (tmp_path / "a.bin").write_bytes(b"x" * 70_000)
+    for k in range(100):
+        with urlopen(f"{server.url}/a.bin") as answer:
+            assert len(answer.read()) == 70_000
+        assert server.requests == [("a.bin", 70_000)] * (k + 1)
