@@ -19,6 +19,7 @@ from .cell_layers import part_shown
 from .delayed import delayed
 from .layer_data import KINDS, Content, Scene, differing
 from .layer_groups import OF_VIEW, LayerGroups
+from .left import leave
 from .quick import in_order_once
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Cells(QObject):
         """Stop watching the viewer; the layers stay as ordinary layers."""
         self._timer.stop()
         self._rest.stop()
+        leave(self._layers.values())
         self._viewer.layers.events.inserted.disconnect(self._inserted)
         self._viewer.layers.events.removed.disconnect(self._removed)
         self._viewer.scene.camera.events.disconnect(self._view_moved)

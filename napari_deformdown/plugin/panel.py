@@ -19,6 +19,7 @@ from .delayed import delayed
 from .engine import Engine
 from .form import KEYS, scrolled
 from .jobs import Job, Work
+from .left import is_left, remove_left
 from .live import Live, Part, Wanted, all_frames
 from .numbers_page import NumbersPage
 from .request import Request
@@ -122,8 +123,8 @@ class SamplingPanel(Chooser):
             self.deleteLater()
 
     def owns(self, layer: Any) -> bool:
-        """Whether a layer is one that the panel made."""
-        return self.cells is not None and self.cells.owns(layer)
+        """Whether a layer is one that the panel made, or that a panel left which was closed."""
+        return (self.cells is not None and self.cells.owns(layer)) or is_left(layer)
 
     @property
     def cells(self) -> Cells | None:
@@ -237,6 +238,7 @@ class SamplingPanel(Chooser):
         self._waiting = True
 
     def _make_cells(self) -> Cells:
+        remove_left(self.viewer)
         cells = Cells(self.viewer, self)
         self.correct.set_cells(cells)
         cells.settled.connect(self._settled)

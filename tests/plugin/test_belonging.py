@@ -233,7 +233,16 @@ def test_the_dock_is_closed_for_good(docked, run, settle, qtbot):
     qtbot.waitUntil(lambda: bool(gone), timeout=10_000)
     assert Corrections.load(folder).at()[15, 15] == 2
     assert layer in viewer.layers and not layer.editable
-    viewer.dims.ndisplay = 2
+    # opened again: its own layers take the place of those that were left, but for one that somebody has renamed
+    viewer.layers["uniform: segmentation"].name = "mine"
+    _, panel = viewer.window.add_plugin_dock_widget("napari-deformdown", "Learnt downsampling")
+    assert [image.name for image in panel.image.choices if image is not None] == ["piece"]
+    panel.model.value = "earth"
+    run(panel)
+    settle(panel)
+    assert layer not in viewer.layers and "mine" in viewer.layers
+    assert not [v.name for v in viewer.layers if v.name.endswith("[1]")]
+    assert panel.correct.entry.corrections.at()[15, 15] == 2
 
 
 def test_a_session_is_not_written_over_another_unasked(docked, run, tmp_path, monkeypatch):
