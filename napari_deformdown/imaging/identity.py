@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from .errors import ImageError
 from .ome_zarr import is_zarr
+from .pieces import add_pieces
 from .pyramid_cache import file_identity
 from .remote_file import remote_identity
 from .urls import file_name, is_url, local_path
@@ -16,8 +17,8 @@ __all__ = ["content_identity", "image_identity"]
 
 # Files that hold the metadata of a zarr folder; a server has at least one of them.
 _MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
-# Of a file's bytes, or of a folder's files, so many pieces of so many bytes stand for all.
-_PIECES, _PIECE = 16, 64 * 1024
+# Of a file, or of a folder's files, so many pieces stand for all.
+_PIECES = 16
 
 
 def image_identity(source: str | Path) -> str:
@@ -57,7 +58,8 @@ def content_identity(path: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     try:
         if not path.is_dir():
-            _add_pieces(digest, path, _PIECES)
+            digest.update(str(path.stat().st_size).encode())
+            add_pieces(digest, path, _PIECES)
             return digest.hexdigest()
         files = sorted(p for p in path.rglob("*") if p.is_file())
         for file in files:
@@ -65,21 +67,12 @@ def content_identity(path: Path) -> str:
         chunks = [file for file in files if file.name not in _MARKS]
         for file in files:
             if file.name in _MARKS:
-                _add_pieces(digest, file, _PIECES)
+                add_pieces(digest, file, _PIECES)
         for file in chunks[:: max(1, len(chunks) // _PIECES)]:
-            _add_pieces(digest, file, 1)
+            add_pieces(digest, file, 1)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
     return digest.hexdigest()
-
-
-def _add_pieces(digest: hashlib.blake2b, path: Path, count: int) -> None:
-    size = path.stat().st_size
-    digest.update(str(size).encode())
-    with path.open("rb") as file:
-        for k in range(count):
-            file.seek(max(0, size - _PIECE) * k // max(1, count - 1))
-            digest.update(file.read(_PIECE))
 
 
 def _folder(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .axes import full_key
 from .pyramid import Pyramid
 
 __all__ = ["mirrored", "mirrored_pyramid", "mirrored_region"]
@@ -24,10 +25,9 @@ class _Mirrored:
         self.shape, self.dtype = tuple(int(n) for n in array.shape), array.dtype
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        keys = key if isinstance(key, tuple) else (key,)
         there, back = [], []
-        for axis, n in enumerate(self.shape):
-            start, stop, step = (keys[axis] if axis < len(keys) else slice(None)).indices(n)
+        for axis, (part, n) in enumerate(zip(full_key(key, len(self.shape)), self.shape, strict=True)):
+            start, stop, step = part.indices(n)
             if step != 1:
                 raise IndexError("A mirrored array is read without gaps.")
             stop = max(start, stop)

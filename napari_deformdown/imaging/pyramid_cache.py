@@ -19,6 +19,7 @@ from typing import IO, Any
 import platformdirs
 
 from .errors import ImageError
+from .pieces import add_pieces
 from .tile_file import TileFile, TileLayout, TileWriter
 
 fcntl: Any
@@ -45,8 +46,6 @@ DEFAULT_GB = 20.0
 # What a program that has settings of its own chose for its process.
 _chosen = {"gigabytes": DEFAULT_GB}
 _SUFFIX, _PART = ".tiles", ".part"
-# Bytes at both ends of a file that tell it from others.
-_ENDS = 64 * 1024
 _ROOM = 64 * 2**20
 
 
@@ -104,10 +103,7 @@ def file_identity(path: Path, *parts: object) -> str:
     """
     status = path.stat()
     digest = hashlib.blake2b(repr((status.st_size, status.st_mtime_ns, parts)).encode(), digest_size=20)
-    with path.open("rb") as file:
-        digest.update(file.read(_ENDS))
-        file.seek(max(0, status.st_size - _ENDS))
-        digest.update(file.read(_ENDS))
+    add_pieces(digest, path)
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
+from ..imaging.pieces import add_pieces
 from .placing import check_target, complete
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ __all__ = ["check_record", "full_record", "known_record", "make_record", "read_r
 
 _KIND = "napari-deformdown mask record"
 _PACKAGES = ("torch", "numpy", "scipy", "tifffile", "zarr", "imagecodecs")
-# Bytes at both ends of an image's file that tell it from others.
-_ENDS = 64 * 1024
 
 
 def make_record(
@@ -176,10 +175,7 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     """Length of a file, and a digest of it and both its ends, which copies of the file share."""
     size = path.stat().st_size
     digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-    with path.open("rb") as file:
-        digest.update(file.read(_ENDS))
-        file.seek(max(0, size - _ENDS))
-        digest.update(file.read(_ENDS))
+    add_pieces(digest, path)
     return {"bytes": size, "fingerprint": digest.hexdigest()}
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Vectors
 from numpy.typing import NDArray
 
+from .content import Content
 from .detail import points_in_view
-from .layer_data import TITLES, Content, Scene, layer_options
+from .layer_data import TITLES, Scene, layer_options
 from .quick import set_points
 
 if TYPE_CHECKING:

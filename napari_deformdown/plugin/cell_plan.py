@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .layer_data import KINDS, Content
+from .content import Content
+from .layer_data import KINDS
 
 __all__ = ["Key", "Plan"]
 

@@ -16,8 +16,9 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
 from .cell_layers import part_shown
+from .content import Content
 from .delayed import delayed
-from .layer_data import KINDS, Content, Scene, differing
+from .layer_data import KINDS, Scene, differing
 from .layer_groups import OF_VIEW, LayerGroups
 from .left import leave
 from .quick import in_order_once

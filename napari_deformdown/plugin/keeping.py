@@ -131,8 +131,7 @@ class Book:
 
     def _take_over(self, entry: Entry, folder: Path) -> None:
         """Corrections that were kept by path and size, as they were at first, are kept by content from now on."""
-        record = entry.frame.source.record
-        old = self.folder / _folder_name(entry, {k: v for k, v in record.items() if k not in ("name", "modified")})[0]
+        old = self.folder / _folder_name(entry, _identity_by_path(entry))[0]
         if old != folder and not folder.exists() and (old / "corrections.json").exists():
             with suppress(OSError):
                 os.replace(old, folder)
@@ -200,7 +199,7 @@ def _identity(entry: Entry) -> dict[str, Any]:
     """What tells the image from others: what it holds; neither its name, nor where it lies, nor when it was written."""
     from ..imaging.identity import content_identity
 
-    record = {k: v for k, v in entry.frame.source.record.items() if k not in ("name", "modified")}
+    record = _identity_by_path(entry)
     path = Path(record.get("path") or "")
     if not record.get("path") or not path.exists():
         return record
@@ -209,6 +208,11 @@ def _identity(entry: Entry) -> dict[str, Any]:
         return {**rest, "content": content_identity(path), "shape": list(entry.corrections.shape)}
     except ImageError:  # gone, or not to be read any more: what is painted on it is kept all the same
         return record
+
+
+def _identity_by_path(entry: Entry) -> dict[str, Any]:
+    """The same as it was at first: of a file its path and size, of other images what they hold."""
+    return {k: v for k, v in entry.frame.source.record.items() if k not in ("name", "modified")}
 
 
 def _folder_name(entry: Entry, image: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,43 +26,15 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from ..imaging import Pyramid
-    from ..network import LabelClass, Segmentation
-    from .overlay import Overlay
+    from ..network import LabelClass
+    from .content import Content
     from .sheets import Sheet
 
-__all__ = ["KINDS", "TITLES", "Content", "Scene", "differing", "layer_options", "scene_of"]
+__all__ = ["KINDS", "TITLES", "Scene", "differing", "layer_options", "scene_of"]
 
 # Bottom to top within a cell; every cell has a layer of each kind that somebody has asked for.
 KINDS = ("image", "sampled", "density", "segmentation", "confidence", "difference", "corrections", "lines", "points")
 TITLES = {"sampled": "sampled image", "lines": "grid lines"}
-
-
-@dataclass(eq=False)
-class Content:
-    """What one cell shows.
-
-    Parameters
-    ----------
-    overlay : Overlay or None
-        Points, lines and density.
-    result : Segmentation or None
-        What was found, or something with the same `levels`.
-    labels : list of array-likes, optional
-        Shown in place of the result's: ground truth, or a result with corrections.
-    reference : list of array-likes, optional
-        Labels that differences are counted against.
-    """
-
-    overlay: Overlay | None = None
-    result: Segmentation | None = None
-    labels: list[Any] | None = None
-    reference: list[Any] | None = None
-
-    def shows_same(self, other: Content) -> bool:
-        """Whether another content is of the very same objects; arrays are not compared."""
-        lists = [(self.labels, other.labels), (self.reference, other.reference)]
-        same = [a is b or (a and b and len(a) == len(b) and all(map(is_, a, b))) for a, b in lists]
-        return self.overlay is other.overlay and self.result is other.result and all(same)
 
 
 @dataclass(frozen=True)

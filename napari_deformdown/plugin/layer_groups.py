@@ -12,8 +12,9 @@ from napari.viewer import Viewer
 from .arranging import Arrangement, remove_layers
 from .cell_layers import layer_name, new_layer, style_of, suit_view, update_layer
 from .cell_plan import Key, Plan
+from .content import Content
 from .detail import MOST_POINTS
-from .layer_data import KINDS, Content, Scene
+from .layer_data import KINDS, Scene
 from .quick import in_order_once
 
 __all__ = ["OF_VIEW", "LayerGroups"]

@@ -43,11 +43,10 @@ class NumbersPage(QWidget):
         layout.addWidget(self.table)
         layout.addWidget(self.curve, 1)
 
-    def show_comparison(self, comparison: Comparison, wanted: Wanted | None, classes: Sequence[LabelClass]) -> str:
+    def show_comparison(self, comparison: Comparison, wanted: Wanted, classes: Sequence[LabelClass]) -> str:
         """The table of a comparison; returns the sentence that says whether learnt sampling, or a trial, pays."""
         self.table.show_comparison(comparison, classes)
-        trial = None if wanted is None else trial_sentence(comparison, wanted.request)
-        return trial or comparison.sentence()
+        return trial_sentence(comparison, wanted.request) or comparison.sentence()
 
     def offer_curve(self, wanted: Wanted, methods: Sequence[str]) -> None:
         """Of these methods on the image that was wanted."""

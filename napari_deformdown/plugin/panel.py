@@ -53,8 +53,8 @@ class SamplingPanel(Chooser):
         super().__init__(getattr(napari_viewer, "__wrapped__", napari_viewer))
         self.engine = Engine(self.shelf.load, self.shelf.stamp)
         self.live = Live(self.engine, self)
-        self.comparison: Comparison | None = None
-        self._compared_for: Wanted | None = None
+        #: What was found, and what it was found for, which need not be what is chosen now; None before a run.
+        self.compared: tuple[Comparison, Wanted] | None = None
         self._job: Job | None = None
         self._undocked = delayed(self, 0, self._shut)
         self._waiting = False
@@ -144,7 +144,7 @@ class SamplingPanel(Chooser):
         shown = self.showing.source
         if shown is not None and shown.layer not in self.viewer.layers:
             name = shown.layer.name
-            self.comparison = self._compared_for = None
+            self.compared = None
             self.live.drop()
             self.numbers.clear()
             self.verdict.setText("")
@@ -263,23 +263,22 @@ class SamplingPanel(Chooser):
             self.correct.show_frame(part.wanted.request)
 
     def _compared(self, comparison: Comparison, wanted: Wanted) -> None:
-        self.comparison, self._compared_for = comparison, wanted
+        self.compared = comparison, wanted
         self._show_numbers()
         self.show_budget()
         self.saving.refresh()
         self.numbers.offer_curve(wanted, self.methods)
 
     @property
-    def compared(self) -> tuple[Comparison, Wanted] | None:
-        """What was found, and what it was found for, which need not be what is chosen now; None before a run."""
-        if self.comparison is None or self._compared_for is None:
-            return None
-        return self.comparison, self._compared_for
+    def comparison(self) -> Comparison | None:
+        """What was found; None before a run."""
+        return None if self.compared is None else self.compared[0]
 
     def _show_numbers(self) -> None:
-        assert self.comparison is not None
-        classes = self.classes.named(next(iter(self.comparison.results.values())).classes)
-        sentence = self.numbers.show_comparison(self.comparison, self._compared_for, classes)
+        assert self.compared is not None
+        comparison, wanted = self.compared
+        classes = self.classes.named(next(iter(comparison.results.values())).classes)
+        sentence = self.numbers.show_comparison(comparison, wanted, classes)
         self.verdict.setText(f"<b>{sentence}</b>")
 
     # ---- corrections
@@ -289,7 +288,8 @@ class SamplingPanel(Chooser):
         return self.correct.of(request)
 
     def _rescored(self, comparison: Comparison) -> None:
-        self.comparison, self._compared_for = comparison, self.live.wanted
+        assert self.live.wanted is not None
+        self.compared = comparison, self.live.wanted
         self._show_numbers()
         self.saving.refresh()
 
@@ -297,7 +297,7 @@ class SamplingPanel(Chooser):
         self.correct.set_classes(self.classes.classes)
         if self.comparison is not None and self.cells is not None:
             self._show_numbers()
-            self.showing.show_scene(self.comparison.pyramid)
+            self.showing.show_scene()
 
     # ---- frames
 

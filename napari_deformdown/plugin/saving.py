@@ -145,13 +145,14 @@ class SavePage(QWidget):
             return False
         source = sources[method]
         kind = WHAT[self.what.currentText()][0]
-        level = max(0, self.level.currentIndex()) if kind in ("mask", "confidence") else 0
-        cells = self._panel.cells
-        view = None if cells is None else cells.part_in_view()
-        region = view if self.part.currentIndex() == 1 and kind in ("mask", "confidence") else None
-        if self.part.currentIndex() == 1 and kind in ("mask", "confidence") and view is None:
-            self.status.setText("Nothing of the image is in view. Show it, or save the whole image.")
-            return False
+        raster, cells = kind in ("mask", "confidence"), self._panel.cells
+        level = max(0, self.level.currentIndex()) if raster else 0
+        region = None
+        if raster and self.part.currentIndex() == 1:
+            region = None if cells is None else cells.part_in_view()
+            if region is None:
+                self.status.setText("Nothing of the image is in view. Show it, or save the whole image.")
+                return False
         found, engine = self._panel.compared, self._panel.engine
 
         def work(progress: Progress) -> list[Path]:

@@ -80,9 +80,7 @@ class Shelf:
     def stamp(self, name: str) -> str:
         """What tells the model that a name stands for now from another one that had the name before."""
         found = self._find(name)
-        if found is None:
-            return ""
-        return found.version.id if found.version is not None else found.stamp
+        return "" if found is None else found.stamp
 
     def base(self, name: str) -> str:
         """What a fine-tuning of a model starts from: the model that its versions were made from, or itself."""
@@ -133,6 +131,7 @@ class Shelf:
             lambda device: store.load(version.id, device),
             version.base,
             version,
+            stamp=version.id,
         )
 
     # ---- models that lie in no folder

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from .cells import FOUND, Cells
 from .chooser import TRUTH
-from .layer_data import Content, scene_of
+from .content import Content
+from .layer_data import scene_of
 from .request import BEFORE
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Showing:
         cells, frame = self.cells, wanted.request.frame.key
         cells.set_cells([*wanted.request.methods, *([TRUTH] if with_truth else [])])
         if frame != self._frame:
+            self._pyramid = None
             for name in cells.names:
                 cells.set_content(name, Content())
         if with_truth:
@@ -71,7 +73,7 @@ class Showing:
             return
         if part.kind == "pyramid":
             self._pyramid = part.value
-            self.show_scene(part.value)
+            self.show_scene()
         elif part.kind == "overlays":
             self._show_overlays(cells, part.value)
             cells.catch_up()
@@ -79,20 +81,21 @@ class Showing:
             content = cells.content(part.method)
             content.result, content.labels = part.value, self._panel.correct.levels_of(part.value)
             if cells.scene is not None and cells.scene.classes != self._panel.classes.named(part.value.classes):
-                self.show_scene(self._pyramid, part.value.classes)  # another model's
+                self.show_scene(part.value.classes)  # another model's
             cells.changed([part.method], FOUND)
             self._set_references(cells)
 
-    def show_scene(self, pyramid: Any, classes: Sequence[LabelClass] = ()) -> None:
+    def show_scene(self, classes: Sequence[LabelClass] = ()) -> None:
         """The image under everything, with the classes of what is shown as they are named and coloured now."""
-        assert self.cells is not None and self.source is not None
+        if self.cells is None or self.source is None or self._pyramid is None:  # it comes with the pyramid
+            return
         scene, table = self.cells.scene, self._panel.classes
         results = [self.cells.content(name).result for name in self.cells.names]
         found = (result.classes for result in results if result is not None)
-        named = self._panel.classes.named(classes or next(found, table.classes))
+        named = table.named(classes or next(found, table.classes))
         hidden = table.hidden if scene is None or named == table.classes else scene.hidden
         self.cells.set_scene(
-            scene_of(self.source.layer, pyramid, named, hidden),
+            scene_of(self.source.layer, self._pyramid, named, hidden),
             besides=[self.source.layer, self._panel.truth.value],
         )
 

@@ -51,8 +51,7 @@ class Trials:
     def show(self, event: FinetuneFinished) -> None:
         """Show what was tuned beside what was there before, whatever has been chosen meanwhile."""
         panel, (base, before) = self._page.panel, self._began
-        if before not in panel.shelf.names():  # deleted or renamed
-            before = base
+        before = self._known(before, base)
         self._count += 1
         name = f"{base}: on trial" + (f" ({self._count})" if self._count > 1 else "")
         panel.shelf.drop_trials()
@@ -86,16 +85,19 @@ class Trials:
         """Go back to the model before."""
         panel = self._page.panel
         if panel.trial:
-            self._end(panel.before, f"Discarded; back to {panel.before}.")
+            before = self._known(panel.before, panel.shelf.base(panel.trial))
+            self._end(before, f"Discarded; back to {before}.")
 
     def _end(self, name: str, sentence: str) -> None:
         panel = self._page.panel
-        names, base = panel.shelf.names(), panel.shelf.base(panel.trial) if panel.trial else ""
-        name = name if name in names or not base else base
         panel.trial = panel.before = ""
         panel.shelf.drop_trials()
         self._page.tuning.settle(sentence)
         self._choose(name)
+
+    def _known(self, name: str, base: str) -> str:
+        """A model, or its base where it was deleted or renamed meanwhile."""
+        return name if name in self._page.panel.shelf.names() else base
 
     def _choose(self, name: str) -> None:
         panel = self._page.panel
