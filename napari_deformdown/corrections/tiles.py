@@ -67,8 +67,13 @@ class Tiles(dict[tuple[int, int], NDArray[np.uint8]]):
                 np.searchsorted(axis, (at * TILE, (at + 1) * TILE))
                 for axis, at in zip((rows, columns), place, strict=True)
             )
-            found = self[place][rows[a:b, None] - place[0] * TILE, columns[None, c:d] - place[1] * TILE]
-            np.copyto(out[a:b, c:d], found, where=found > 0)
+            # axis by axis, and without looking where there is nothing yet: a window that shows much paint waits for it
+            found = self[place].take(rows[a:b] - place[0] * TILE, 0).take(columns[c:d] - place[1] * TILE, 1)
+            part = out[a:b, c:d]
+            if part.any():
+                np.copyto(part, found, where=found > 0)
+            else:
+                part[:] = found
 
     def _within(self, y0: int, y1: int, x0: int, x1: int) -> list[tuple[int, int]]:
         """Places of the tiles that touch a rectangle, in order."""

@@ -27,14 +27,13 @@ def find_model(name: str | Path) -> Path:
     ModelError
         If there is none.
     """
-    shipped = list_models()
-    if str(name) in shipped:
-        return shipped[str(name)]
     folder = Path(name)
-    if (folder / "model.json").is_file():
-        return folder
+    # A bare name is a shipped model's first; no folders are listed for it, for windows ask often.
+    for found in ([_SHIPPED / folder] if folder.name == str(name) else []) + [folder]:
+        if (found / "model.json").is_file():
+            return found
     raise ModelError(
-        f"There is no model {str(name)!r}. Give a folder with a model.json, or one of: {', '.join(shipped)}."
+        f"There is no model {str(name)!r}. Give a folder with a model.json, or one of: {', '.join(list_models())}."
     )
 
 

@@ -60,7 +60,7 @@ class Cells(QObject):
         self._viewer = viewer
         self._sheet: Sheet | None = None
         self._kind_of_image: tuple[Any, ...] = ()
-        self._busy = False
+        self._busy = self._unarranged = False
         self._timer = delayed(self, 0, self._step)
         self._rest = delayed(self, _REST, lambda: self._layers.suit_view())
         self._layers = LayerGroups(viewer, self._rest.start)
@@ -226,9 +226,11 @@ class Cells(QObject):
             if missing:
                 self._layers.make(missing[0])
                 self.made.emit(*missing[0])
-                if len(missing) == 1:
-                    self._layers.arrange(reveal=False)
-                more = True
+                self._unarranged = more = True
+            elif self._unarranged:
+                # In a turn of its own: napari takes as long for it as for making a layer.
+                self._unarranged, more = False, True
+                self._layers.arrange(reveal=False)
             elif hidden:
                 # Drawing a layer for the first time takes its time: one after the other.
                 self._layers.apply_visible(

@@ -222,6 +222,27 @@ def test_further_layers_are_made_when_they_are_first_wanted(docked, run, qtbot, 
     assert not any(v.visible for v in made) and all(v in viewer.layers for v in made)
 
 
+def test_layers_are_made_and_put_in_place_in_turns_of_their_own(docked, run, qtbot, monkeypatch):
+    _, panel = docked
+    run(panel)
+    turns: list[list[str]] = []
+
+    def noted(name, original):
+        return lambda *args, **kwargs: (turns[-1].append(name) if turns else None, original(*args, **kwargs))[1]
+
+    layers = panel.cells._layers
+    for name in ("make", "arrange"):
+        monkeypatch.setattr(layers, name, noted(name, getattr(layers, name)))
+    step = panel.cells._step
+    panel.cells._timer.timeout.disconnect()
+    panel.cells._timer.timeout.connect(lambda: (turns.append([]), step()))
+    panel.show_boxes["corrections"].click()
+    qtbot.waitUntil(lambda: not panel.cells.busy, timeout=10_000)
+    done = [turn for turn in turns if turn]
+    assert {name for turn in done for name in turn} == {"make", "arrange"}
+    assert all(len(turn) == 1 for turn in done)
+
+
 def test_grid_lines_are_as_thick_on_the_screen_at_any_zoom(docked, run, qtbot):
     viewer, panel = docked
     run(panel)
