@@ -4,6 +4,7 @@ from .files import read_corrections as read_corrections
 from .merging import CorrectedLevel as CorrectedLevel
 from .merging import CorrectedSegmentation as CorrectedSegmentation
 from .merging import corrected as corrected
+from .merging import uncorrected as uncorrected
 from .next_regions import Region as Region
 from .next_regions import next_regions as next_regions
 from .painted import Corrections as Corrections

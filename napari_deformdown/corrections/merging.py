@@ -15,7 +15,7 @@ from ..network import LabelClass, Segmentation
 from ..network.levels import LazyLevel
 from .painted import Corrections
 
-__all__ = ["CorrectedLevel", "CorrectedSegmentation", "corrected"]
+__all__ = ["CorrectedLevel", "CorrectedSegmentation", "corrected", "uncorrected"]
 
 Box = tuple[int, int, int, int]
 
@@ -109,6 +109,11 @@ class CorrectedSegmentation:
         from ..masks import export_mask
 
         export_mask(self, path, overwrite=True, **options)
+
+
+def uncorrected(result: Segmentation | CorrectedSegmentation) -> Segmentation:
+    """What the network said, whether or not it was corrected."""
+    return result.segmentation if isinstance(result, CorrectedSegmentation) else result
 
 
 class CorrectedLevel(LazyLevel):

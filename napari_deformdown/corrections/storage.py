@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..imaging.atomic import sync, write_atomically
 from ..imaging.errors import ImageError
 from .painted import Corrections
 from .tiles import TILE, Tiles
@@ -48,10 +50,10 @@ def save_corrections(corrections: Corrections, folder: str | Path) -> None:
             tifffile.imwrite(
                 part, np.stack([t for _, _, t in tiles]), compression="adobe_deflate", photometric="minisblack"
             )
+            # before the old ones go
+            sync(part)
             os.replace(part, folder / pixels)
-        part = folder / f".{_NAME}.part"
-        part.write_text(json.dumps(head) + "\n", "utf-8")
-        os.replace(part, folder / _NAME)
+        write_atomically(folder / _NAME, json.dumps(head) + "\n")
     except OSError as error:
         raise ImageError(f"{folder} cannot be written: {error.strerror}. Give another folder.") from error
     for old in folder.glob("tiles-*.tif"):
@@ -67,8 +69,6 @@ def load_corrections(folder: str | Path) -> Corrections:
     ImageError
         If there are none, or their files are broken or do not fit together.
     """
-    import tifffile
-
     folder = Path(folder)
     path = folder / _NAME
     try:
@@ -76,10 +76,10 @@ def load_corrections(folder: str | Path) -> Corrections:
         corrections, places, name = _head(head)
         pixels = np.empty((0, TILE, TILE), np.uint8)
         if places:
-            pixels = np.asarray(tifffile.imread(folder / name)).reshape(-1, TILE, TILE)
+            pixels = _read(folder / name).reshape(-1, TILE, TILE)
     except FileNotFoundError as error:
         raise ImageError(f"{folder} holds no corrections: {Path(error.filename).name} is not there.") from error
-    except (OSError, ValueError, KeyError, TypeError, tifffile.TiffFileError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(f"The corrections in {folder} cannot be read: they may be damaged ({error}).") from error
     if pixels.dtype != np.uint8 or len(pixels) != len(places):
         raise ImageError(f"The corrections in {folder} are damaged: {name} does not hold the tiles that {_NAME} lists.")
@@ -88,6 +88,17 @@ def load_corrections(folder: str | Path) -> Corrections:
     if corrections.fingerprint != head["fingerprint"]:
         raise ImageError(f"The corrections in {folder} are damaged: {name} is not the file that {_NAME} describes.")
     return corrections
+
+
+def _read(path: Path) -> NDArray[Any]:
+    import tifffile
+
+    try:
+        return np.asarray(tifffile.imread(path))
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # each codec has errors of its own
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _head(head: Any) -> tuple[Corrections, list[tuple[int, int, int]], str]:

@@ -19,6 +19,7 @@ __all__ = ["ArrayMask", "Frame", "MaskSource", "Region", "Window", "smallest_lev
 Region = tuple[int, int, int, int]
 # Pyramids end with a level whose longer side is at most this.
 _COARSEST = 512
+_LARGEST_ID = 255
 
 
 @runtime_checkable
@@ -108,7 +109,10 @@ class ArrayMask:
         step = 1 << level
         y0, y1, x0, x1 = region or (0, -(-self.shape[0] // step), 0, -(-self.shape[1] // step))
         rows, columns = (_picked(*ends, step, n) for ends, n in zip(((y0, y1), (x0, x1)), self.shape, strict=True))
-        return np.block([[np.asarray(self.array[r, c]) for c in columns] for r in rows]).astype(np.uint8, copy=False)
+        found = np.block([[np.asarray(self.array[r, c]) for c in columns] for r in rows])
+        if found.size and found.dtype != np.uint8 and (found.min() < 0 or found.max() > _LARGEST_ID):
+            raise ImageError(f"There are ids from {found.min()} to {found.max()}; masks have 0 to {_LARGEST_ID}.")
+        return found.astype(np.uint8, copy=False)
 
 
 def _picked(start: int, stop: int, step: int, size: int) -> list[slice]:

@@ -17,12 +17,12 @@ from ..network.expected import CostEstimator, Expected
 from . import settings
 from .form import PanelForm
 from .live import Wanted
-from .placing import planes_at
+from .placing import planes_at, view_problem
 from .request import BEFORE, Request, compared_with_before
 from .samples import METADATA
 from .shelf import Shelf
 from .sources import Source
-from .texts import budget_text, fit_budget
+from .texts import budget_limits, budget_text, fit_budget
 
 __all__ = ["TRUTH", "Chooser"]
 
@@ -178,23 +178,31 @@ class Chooser(PanelForm):
         config = self.config
         if config is not None:
             points = settings.read().budget or config.budget[0] * config.budget[1]
-            self._set_rows(min(max(round((points / self._aspect()) ** 0.5 / 8) * 8, 16), 512))
+            self._set_rows(max(round((points / self._aspect()) ** 0.5 / 8) * 8, 16))
 
     def _aspect(self) -> float:
         rows, columns = (1, 2) if self.source is None else self.source.shape
         return columns / rows
 
     def _set_rows(self, rows: int) -> None:
-        rows, columns = fit_budget(rows, self._aspect())
-        self.rows.set_quietly(rows)
-        self.columns.set_quietly(columns)
+        aspect = self._aspect()
+        low, high = budget_limits(aspect)
+        rows, columns = fit_budget(min(max(rows, low), high), aspect)
+        self.show_points(rows, columns)
+
+    def show_points(self, rows: int, columns: int) -> None:
+        """Set both quietly, within what the image's aspect allows."""
+        low, high = budget_limits(self._aspect())
+        self.rows.set_quietly(rows, low, high)
+        ends = (fit_budget(end, self._aspect())[1] for end in (low, high))
+        self.columns.set_quietly(columns, *ends)
 
     def _rows_changed(self, rows: int) -> None:
         self._set_rows(rows)
         self._budget_changed()
 
     def _columns_changed(self, columns: int) -> None:
-        self.rows.set_quietly(max(8, round(columns / self._aspect())))
+        self.show_points(max(8, round(columns / self._aspect())), columns)
         self._budget_changed()
 
     def _budget_changed(self) -> None:
@@ -266,8 +274,9 @@ class Chooser(PanelForm):
         request, truth = self.request(), self.truth.value
         if request is None:
             return None
-        found = None if truth is None else planes_at(truth, self.viewer.dims)
-        return Wanted(request, found, self.corrections_of(request))
+        # labels of fewer frames say nothing about the rest
+        known = truth is not None and view_problem(truth, self.viewer.dims) is None
+        return Wanted(request, planes_at(truth, self.viewer.dims) if known else None, self.corrections_of(request))
 
     def corrections_of(self, request: Request) -> Any:
         """What was corrected on the image of a request, or None."""

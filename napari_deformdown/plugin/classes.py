@@ -47,7 +47,8 @@ class ClassTable(QWidget):
         super().__init__(parent)
         self._model: tuple[LabelClass, ...] = ()
         self._classes: tuple[LabelClass, ...] = ()
-        self._wanted: dict[tuple[LabelClass, ...], tuple[LabelClass, ...]] = {}  # by those that the model has
+        # by those that the model has: as they are wanted, and ids that are hidden
+        self._wanted: dict[tuple[LabelClass, ...], tuple[tuple[LabelClass, ...], set[int]]] = {}
         self._hidden: set[int] = set()
         self._filling = False
         self.table = table = _Table(self)
@@ -104,16 +105,19 @@ class ClassTable(QWidget):
     def named(self, classes: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
         """Classes as a model has them, called and coloured as somebody last wanted them."""
         own = tuple(classes)
-        return self._classes if own == self._model else self._wanted.get(own, own)
+        return self._classes if own == self._model else self._wanted.get(own, (own, {0}))[0]
 
     def use(self, model: Sequence[LabelClass]) -> None:
         """Show the classes of a model, as they were when they were last shown; no signal is sent."""
         if tuple(model) != self._model:
-            self._wanted[self._model] = self._classes
-            self.set_classes(self._wanted.get(tuple(model), model), model=model)
+            self._wanted[self._model] = self._classes, self._hidden
+            classes, hidden = self._wanted.get(tuple(model), (tuple(model), {0}))
+            self.set_classes(classes, model=model)
+            self._hidden = set(hidden)
+            self._fill()
 
     def set_classes(self, classes: Sequence[LabelClass], *, model: Sequence[LabelClass] | None = None) -> None:
-        """Show classes; no signal is sent. All but class 0 are shown unless there were as many before.
+        """Show classes; no signal is sent. Which are hidden stays as it is, if they are as many.
 
         Parameters
         ----------

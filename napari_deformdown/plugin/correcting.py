@@ -164,9 +164,11 @@ class CorrectPage(CorrectForm):
 
     def _found(self, entry: Entry, found: Corrections | None) -> None:
         if found is None or found.is_empty:
+            entry.below = None
             self.upkeep.changed(shown=False)  # what was painted meanwhile
             return
         entry.corrections.become(lay_over(found, entry.corrections))
+        entry.below = None
         self.show_changes(entry)
 
     # ---- painting

@@ -26,6 +26,7 @@ __all__ = ["Engine"]
 # Kept for going back and forth between budgets and frames.
 _RESULT_BYTES = 512 << 20
 _OVERVIEWS = 32
+_PEAKS = 1024
 _MODELS = 3
 _PYRAMIDS = 4
 
@@ -56,6 +57,7 @@ class Engine:
         self._placements: Kept[Placement] = Kept(_OVERVIEWS)
         self._overlays: Kept[Overlay] = Kept(_OVERVIEWS)
         self._results: Kept[Segmentation] = Kept(_RESULT_BYTES, _size)
+        self._peaks: Kept[float | None] = Kept(_PEAKS)
         self._pyramids: Kept[Pyramid] = Kept(_PYRAMIDS)
 
     def model(self, request: Request, progress: Progress | None = None) -> DeformedSegmenter:
@@ -210,15 +212,24 @@ class Engine:
         pyramid = self.pyramid(request.frame, progress)
         model = self.model(request, progress)
         self._warm_up(model, request, method)
-        segmentation = segment(
-            pyramid,
-            model,
-            request.budget,
-            method,
-            placed=self.placement(request, method, pyramid, progress),
-            progress=lambda stage, done, total: progress(f"{method}: {stage}", done, total),
-        )
+        from ..evaluation.memory import PeakMemory
+
+        with PeakMemory(model.device) as memory:
+            segmentation = segment(
+                pyramid,
+                model,
+                request.budget,
+                method,
+                placed=self.placement(request, method, pyramid, progress),
+                progress=lambda stage, done, total: progress(f"{method}: {stage}", done, total),
+            )
+        self._put(self._peaks, self._key(request, method), memory.megabytes)
         return self._put(self._results, self._key(request, method), segmentation)
+
+    def peaks(self, request: Request) -> dict[str, float]:
+        """The most memory in MB while a method's result was computed, where that is known."""
+        found = {method: self._get(self._peaks, self._key(request, method)) for method in request.methods}
+        return {method: peak for method, peak in found.items() if peak is not None}
 
     def is_known(self, request: Request) -> bool:
         """Whether all results of a request are kept."""
@@ -236,7 +247,7 @@ class Engine:
     def forget_model(self, name: str) -> None:
         """Drop what a model has found, because it is another one now under the same name."""
         with self._lock:
-            for kept in (self._models, self._overviews, self._placements, self._overlays, self._results):
+            for kept in (self._models, self._overviews, self._placements, self._overlays, self._results, self._peaks):
                 kept.drop(lambda key: name in key)
 
     def _warm_up(self, model: DeformedSegmenter, request: Request, method: str) -> None:

@@ -80,12 +80,15 @@ class PanelForm(QWidget):
             # long names must not widen the panel
             box.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.native.setMinimumContentsLength(12)
-        self.rows, self.columns = _Number(8, 512), _Number(8, 2048)
+        self.rows, self.columns = _Number(), _Number()
         self.rows.setToolTip("Rows of sampling points")
         self.columns.setToolTip("Columns of sampling points; both keep to the image's aspect")
         self.budget_label = text()
         self.sampler = QComboBox()
         self.sampler.setToolTip("How the density becomes points: optimal transport, rows first, or the paper's Eq. 3")
+        for box in (self.image.native, self.truth.native, self.model.native, self.sampler):
+            # The next key is the window's after a choice by mouse: "k" would choose the next model of that letter.
+            box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.own_steepness = check_box("auto", True)
         self.own_steepness.setToolTip("As the model chose: the uniform fraction f that did best on validation images")
         self.steepness = QSlider(Qt.Orientation.Horizontal)
@@ -175,11 +178,9 @@ def fraction_of(steepness: float) -> float:
 class _Number(QWidget):
     """A slider with its number beside it."""
 
-    def __init__(self, low: int, high: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.slider, self.box = QSlider(Qt.Orientation.Horizontal), QSpinBox()
-        for part in (self.slider, self.box):
-            part.setRange(low, high)
         self.slider.valueChanged.connect(self.box.setValue)
         self.box.valueChanged.connect(self.slider.setValue)
         self.box.setKeyboardTracking(False)
@@ -198,10 +199,11 @@ class _Number(QWidget):
     def value(self, value: int) -> None:
         self.slider.setValue(value)
 
-    def set_quietly(self, value: int) -> None:
-        """Show a number without saying that it changed."""
+    def set_quietly(self, value: int, low: int, high: int) -> None:
+        """Show a number, and how far it can go, without saying that it changed."""
         for part in (self.slider, self.box):
             part.blockSignals(True)
+            part.setRange(low, high)
             part.setValue(value)
             part.blockSignals(False)
 

@@ -48,7 +48,13 @@ class Entry:
     folder : Path or None
         Where they are kept; None before it has been looked for.
     saved : str
-        Fingerprint of what lies there.
+        Fingerprint of these corrections when they were kept.
+    kept : str
+        Fingerprint of what lies there; another one is of somebody else, whose paint stays.
+    below : Corrections, optional
+        What lies there and is not among these corrections.
+    about : dict
+        What is written beside them, for people: the image's name and what tells it from others.
     """
 
     frame: Frame
@@ -56,6 +62,9 @@ class Entry:
     corrections: Corrections
     folder: Path | None = None
     saved: str = ""
+    kept: str = ""
+    below: Corrections | None = None
+    about: dict[str, Any] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.Lock)
 
     @property
@@ -106,28 +115,25 @@ class Book:
         name, identity = _folder_name(entry, _identity(entry))
         folder = self.folder / name
         self._take_over(entry, folder)
-        earlier = next((e for e in self._entries.values() if e.folder == folder and e is not entry), None)
+        earlier = next((e for e in list(self._entries.values()) if e.folder == folder and e is not entry), None)
         with entry.lock:
             try:
                 if earlier is not None:  # the image was closed and opened again
-                    self._entries = {k: e for k, e in self._entries.items() if e is not earlier}
-                    return earlier.corrections.copy()
-                if not (folder / "corrections.json").exists():
-                    return None
-                found = Corrections.load(folder)
-                if found.shape != entry.corrections.shape:
-                    raise ImageError(f"The corrections in {folder} are of an image of another size.")
-                entry.saved = found.fingerprint
-                return found
+                    self._entries = {k: e for k, e in list(self._entries.items()) if e is not earlier}
+                    entry.kept, entry.below = earlier.kept, earlier.corrections.copy()
+                elif (folder / "corrections.json").exists():
+                    entry.below = Corrections.load(folder)
+                    if entry.below.shape != entry.corrections.shape:
+                        raise ImageError(f"The corrections in {folder} are of an image of another size.")
+                    entry.kept = entry.below.fingerprint
+                return entry.below
             except ImageError as error:
+                entry.below = None
                 aside = _set_aside(folder)
                 raise ImageError(f"{error} They were set aside as {aside}; painting begins anew.") from error
             finally:
                 entry.folder = folder
-                with suppress(OSError):
-                    folder.mkdir(parents=True, exist_ok=True)
-                    about = {"name": entry.name, **identity}
-                    (folder / _ABOUT).write_text(json.dumps(about, indent=2, default=str) + "\n", "utf-8")
+                entry.about = {"name": entry.name, **identity}
 
     def _take_over(self, entry: Entry, folder: Path) -> None:
         """Corrections that were kept by path and size, as they were at first, are kept by content from now on."""
@@ -145,14 +151,24 @@ class Book:
             If the folder cannot be written.
         """
         if entry.folder is None:
-            return False
+            if entry.corrections.is_empty:
+                return False
+            self.find(entry)
+        assert entry.folder is not None
         with entry.lock:
             now = entry.corrections.copy()
             fingerprint = now.fingerprint
-            if fingerprint == entry.saved or (now.is_empty and not (entry.folder / "corrections.json").exists()):
+            is_there = (entry.folder / "corrections.json").exists()
+            if fingerprint == entry.saved or (now.is_empty and not is_there):
                 return False
-            now.save(entry.folder)
-            entry.saved = fingerprint
+            if is_there:
+                _mind_others(entry)
+            whole = now if entry.below is None else lay_over(entry.below, now)
+            whole.save(entry.folder)
+            entry.saved, entry.kept = fingerprint, whole.fingerprint
+            with suppress(OSError):  # for people
+                about = json.dumps(entry.about, indent=2, default=str)
+                (entry.folder / _ABOUT).write_text(about + "\n", "utf-8")
             return True
 
     def save_all(self) -> None:
@@ -184,6 +200,23 @@ def names_of(classes: Sequence[LabelClass]) -> tuple[str, ...]:
     return tuple(c.name for c in classes)
 
 
+def _mind_others(entry: Entry) -> None:
+    """What another window has painted on this image meanwhile stays, below what is painted here."""
+    from ..corrections import Corrections
+
+    assert entry.folder is not None
+    try:
+        head = json.loads((entry.folder / "corrections.json").read_text("utf-8"))
+        if head["fingerprint"] == entry.kept:
+            return
+        there = Corrections.load(entry.folder)
+    except (ImageError, OSError, ValueError, KeyError, TypeError):
+        _set_aside(entry.folder)
+        return
+    if there.shape == entry.corrections.shape:
+        entry.below = there if entry.below is None else lay_over(entry.below, there)
+
+
 def lay_over(below: Corrections, above: Corrections) -> Corrections:
     """Both together; where both are painted, `above` wins."""
     from ..corrections.tiles import TILE
@@ -206,7 +239,7 @@ def _identity(entry: Entry) -> dict[str, Any]:
     rest = {k: v for k, v in record.items() if k not in ("path", "bytes")}
     try:
         return {**rest, "content": content_identity(path), "shape": list(entry.corrections.shape)}
-    except ImageError:  # gone, or not to be read any more: what is painted on it is kept all the same
+    except (ImageError, OSError):  # gone, or not to be read any more: what is painted on it is kept all the same
         return record
 
 

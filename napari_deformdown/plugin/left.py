@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from napari.layers import Layer
 from napari.viewer import Viewer
 
+from .arranging import remove_layers
+
 __all__ = ["is_left", "leave", "remove_left"]
 
 # In a layer's metadata; its value is the name that the layer had then.
@@ -26,5 +28,4 @@ def is_left(layer: Layer | None) -> bool:
 
 def remove_left(viewer: Viewer) -> None:
     """Take away what closed panels left."""
-    for layer in [v for v in viewer.layers if is_left(v)]:
-        viewer.layers.remove(layer)
+    remove_layers(viewer, [v for v in viewer.layers if is_left(v)])

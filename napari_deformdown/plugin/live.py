@@ -206,13 +206,13 @@ def _results(engine: Engine, wanted: Wanted, progress: Progress) -> None:
         from ..corrections import corrected
 
         found = {method: corrected(result, wanted.corrections) for method, result in found.items()}
-    comparison = score_results(pyramid, found, wanted.truth, progress=progress)
+    comparison = score_results(pyramid, found, wanted.truth, peaks=engine.peaks(request), progress=progress)
     progress.produce(Part(wanted, "comparison", "", comparison))
     _whole(engine, wanted, progress)
 
 
 def all_frames(engine: Engine, requests: list[Request], name: str = "frame") -> Callable[[Progress], int]:
-    """Work that computes a request for every frame of a stack; gives how many there are."""
+    """Work that computes a request for every frame of a stack; gives how many of them are kept."""
 
     def work(progress: Progress) -> int:
         for k, request in enumerate(requests):
@@ -223,6 +223,6 @@ def all_frames(engine: Engine, requests: list[Request], name: str = "frame") -> 
                     progress(f"{name} {k + 1} of {len(requests)}", k, len(requests))
 
                 engine.result(request, method, inner)  # type: ignore[arg-type]
-        return len(requests)
+        return sum(engine.is_known(request) for request in requests)
 
     return work

@@ -9,6 +9,7 @@ from napari.viewer import Viewer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from .curve import CurveSource, CurveView
+from .curve_source import curve_budgets
 from .jobs import Progress
 from .table import ScoreTable
 from .tuning import trial_sentence
@@ -57,9 +58,9 @@ class NumbersPage(QWidget):
             self.curve.clear()
 
         def source(progress: Progress) -> CurveSource:
-            return CurveSource(
-                engine.pyramid(request.frame, progress), engine.model(request, progress), methods, wanted.truth
-            )
+            pyramid, model = engine.pyramid(request.frame, progress), engine.model(request, progress)
+            around = curve_budgets(request.budget, pyramid.shape)
+            return CurveSource(pyramid, model, methods, wanted.truth, around)
 
         self.curve.set_source(source)
 

@@ -84,6 +84,7 @@ class SamplingPanel(Chooser):
         self.viewer.dims.events.current_step.connect(self._frame_moved)
         for kind, box in self.show_boxes.items():
             box.toggled.connect(lambda on, kind=kind: self._set_visible(kind, on))
+        self.live_box.toggled.connect(lambda on: self._follow() if on else None)
         self.grid_box.toggled.connect(self._set_grid)
         self.flip_button.clicked.connect(lambda: self.flip())
         self.run_button.clicked.connect(lambda: self.run())
@@ -236,6 +237,7 @@ class SamplingPanel(Chooser):
         with_truth = self.cell_boxes[TRUTH].isChecked() and wanted.truth is not None
         self.showing.begin(wanted, self.source, with_truth=with_truth)
         self._waiting = True
+        self._mark_numbers()
 
     def _make_cells(self) -> Cells:
         remove_left(self.viewer)
@@ -266,8 +268,19 @@ class SamplingPanel(Chooser):
         self.compared = comparison, wanted
         self._show_numbers()
         self.show_budget()
-        self.saving.refresh()
+        self._mark_numbers()
         self.numbers.offer_curve(wanted, self.methods)
+
+    @property
+    def stands(self) -> bool:
+        """Whether what was found is of the frame that is shown."""
+        return self.compared is not None and self.compared[1].request.frame.key == self.showing.frame
+
+    def _mark_numbers(self) -> None:
+        """Numbers of another frame are grey until there are those of this one, and cannot be saved as its own."""
+        for widget in (self.verdict, self.numbers.table):
+            widget.setEnabled(self.stands or self.compared is None)
+        self.saving.refresh()
 
     @property
     def comparison(self) -> Comparison | None:
@@ -288,8 +301,8 @@ class SamplingPanel(Chooser):
         return self.correct.of(request)
 
     def _rescored(self, comparison: Comparison) -> None:
-        assert self.live.wanted is not None
-        self.compared = comparison, self.live.wanted
+        assert self.compared is not None
+        self.compared = comparison, self.compared[1]
         self._show_numbers()
         self.saving.refresh()
 
@@ -309,7 +322,7 @@ class SamplingPanel(Chooser):
         frames = [source.frame(step) for step in product(*map(range, source.frames))]
         return self.start_job(
             all_frames(self.engine, [replace(request, frame=frame) for frame in frames]),
-            lambda count: self.say(f"All {count} frames are computed: move the slider."),
+            lambda kept: self.say(_frames_sentence(len(frames), kept)),
             "Cancelled; the frames that were computed are kept.",
         )
 
@@ -336,7 +349,14 @@ class SamplingPanel(Chooser):
 
     def _run_ended(self, complete: bool) -> None:
         if complete and self.comparison is not None and self.showing.source is not None:
-            self.say(f"{self.showing.source.layer.name} at {self.budget[0]} x {self.budget[1]}.")
+            name, (rows, columns) = self.showing.source.layer.name, self.budget
+            unknown = self.truth.value is not None and self.compared is not None and self.compared[1].truth is None
+            unscored = f" {self.truth.value.name} says nothing about this frame." if unknown else ""
+            self.say(f"{name} at {rows} x {columns}.{unscored}")
+        elif self.stands:
+            # of what was wanted some methods may have come: beside those of before they would not compare
+            assert self.comparison is not None
+            self.showing.restore(self.comparison.results)
         if self.cells is None or not self.cells.busy:
             self._settled()
 
@@ -354,3 +374,9 @@ class SamplingPanel(Chooser):
     def _idle(self) -> None:
         self.progress.rest()
         self._enable()
+
+
+def _frames_sentence(frames: int, kept: int) -> str:
+    if kept >= frames:
+        return f"All {frames} frames are computed: move the slider."
+    return f"All {frames} frames were computed, but there is room for {kept}: choose fewer points, or one method."

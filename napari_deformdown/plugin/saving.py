@@ -32,6 +32,7 @@ WHAT: dict[str, tuple[Kind, str]] = {
     "Sampling points": ("points", ".points.csv"),
 }
 _MOST_LEVELS = 12
+_NOTHING = "Nothing to save yet: run first."
 
 
 class SavePage(QWidget):
@@ -58,7 +59,7 @@ class SavePage(QWidget):
         self.save_button = button("Save...", "The name's ending chooses the format")
         self.cancel_button = button("Cancel", "Stop; an older file of that name stays as it is")
         self.progress = ProgressBar()
-        self.status = text("Nothing to save yet: run first.")
+        self.status = text(_NOTHING)
         form = QFormLayout()
         for title, box in (
             ("Method", self.method),
@@ -94,16 +95,21 @@ class SavePage(QWidget):
                 [f"{h:,} x {w:,}" for h, w in sizes if k_is_useful(h, w)] or [f"{rows:,} x {columns:,}"]
             )
             self.level.setCurrentIndex(min(at, self.level.count() - 1))
-            if self.status.text().startswith("Nothing"):
+            if self.status.text() == _NOTHING:
                 self.status.setText("")
+        elif self._job is None:
+            self.status.setText(_NOTHING)
         self._enable()
 
     def sources(self) -> dict[str, MaskSource]:
-        """What can be saved by method, with classes as they are called now; corrections win in it, too."""
+        """What can be saved of the frame that is shown, by method, with classes as they are called now.
+
+        Corrections win in it, too.
+        """
         panel = self._panel
         return {
             m: r.with_classes(names) if hasattr(r, "with_classes") else replace(r, classes=names)
-            for m, r in (panel.comparison.results if panel.comparison is not None else {}).items()
+            for m, r in (panel.comparison.results if panel.comparison is not None and panel.stands else {}).items()
             for names in [panel.classes.named(r.classes)]
         }
 
@@ -120,7 +126,7 @@ class SavePage(QWidget):
 
         kind, ending = WHAT[self.what.currentText()]
         method = self.method.currentText()
-        name = self.sources()[method].record.get("image", "image")
+        name = self.sources()[method].record.get("image", "image") + self._frame_name()
         chosen, _ = QFileDialog.getSaveFileName(
             self, f"Save {self.what.currentText().lower()}", f"{name}_{method}{ending}", file_filter(kind)
         )
@@ -137,6 +143,12 @@ class SavePage(QWidget):
             if question != QMessageBox.StandardButton.Yes:
                 return
         self.save(method, path, overwrite=True)
+
+    def _frame_name(self) -> str:
+        """Such as "_T3_Z0"; empty for a single image."""
+        compared = self._panel.compared
+        at = {} if compared is None else compared[1].request.frame.at
+        return "".join(f"_{axis}{index}" for axis, index in at.items())
 
     def save(self, method: str, path: Path, *, overwrite: bool = False) -> bool:
         """Write the chosen thing of a method, in the background; returns whether that began."""

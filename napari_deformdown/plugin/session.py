@@ -97,7 +97,7 @@ def write_session(session: Session, path: Path) -> None:
     ImageError
         If it cannot be written.
     """
-    from ..versions.writing import write_atomically
+    from ..imaging.atomic import write_atomically
 
     content = {"kind": _KIND, "format": _FORMAT, **asdict(session)}
     try:

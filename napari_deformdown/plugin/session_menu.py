@@ -81,7 +81,7 @@ class SessionMenu(QMenu):
         except ImageError as error:
             self._panel.say(str(error))
             return False
-        self._panel.say(f"Saved {path.name}.")
+        self._panel.say(" ".join([f"Saved {path.name}.", *_left_out(self._panel)]))
         return True
 
     def open(self, path: Path) -> bool:
@@ -110,9 +110,22 @@ class SessionMenu(QMenu):
         )
 
 
+def _left_out(panel: SamplingPanel) -> list[str]:
+    """What a session cannot bring back by itself, in sentences."""
+    notes = []
+    if panel.trial and panel.model.value == panel.trial:
+        notes.append("The model on trial is not in it: keep it, and save again.")
+    for layer in (panel.image.value, panel.truth.value):
+        if layer is not None and not _path_of(layer) and not _sample_of(layer):
+            notes.append(f"{layer.name} is in no file: save it, for it must be open when the session is opened again.")
+    return notes
+
+
 def state_of(panel: SamplingPanel) -> Session:
     """What the panel stands at now."""
     image, truth, model = panel.image.value, panel.truth.value, str(panel.model.value or "")
+    if panel.trial and model == panel.trial:  # it is in memory alone
+        model = panel.before
     camera, cells = panel.viewer.scene.camera, panel.cells
     entry = panel.correct.entry
     kept = entry is not None and entry.folder is not None and not entry.corrections.is_empty
@@ -149,15 +162,18 @@ def restore(panel: SamplingPanel, session: Session) -> bool:
         If the model or the image is not to be found, before anything is changed; or if the image cannot be opened.
     """
     names = panel.shelf.names()
-    if session.model not in names:
+    model = session.model
+    if model not in names:
         try:
-            panel.shelf.config(session.model)
+            panel.shelf.config(model)
+            names = [*names, model]
         except ModelError as error:
-            raise ImageError(
-                f"The model {session.model} of this session is not here. Import it on the page Versions, or put its "
-                "folder back, and open the session again."
-            ) from error
-        names = [*names, session.model]
+            model = next((name for name in names if session.digest and _digest(panel, name) == session.digest), "")
+            if not model:
+                raise ImageError(
+                    f"The model {session.model} of this session is not here. Import it on the page Versions, or put "
+                    "its folder back, and open the session again."
+                ) from error
     image = _found(panel, session.image, session.image_name, session.sample, Image)
     truth: Layer | None = None
     notes = []
@@ -170,9 +186,8 @@ def restore(panel: SamplingPanel, session: Session) -> bool:
     panel.live.drop()  # of what was chosen before, nothing is wanted any more
     panel.image.value = image
     panel.truth.value = truth
-    panel.offer_models(names, session.model)
-    panel.rows.set_quietly(session.budget[0])
-    panel.columns.set_quietly(session.budget[1])
+    panel.offer_models(names, model)
+    panel.show_points(*session.budget)
     panel.show_budget()
     panel.sampler.setCurrentIndex(max(0, panel.sampler.findData(session.sampler)))
     panel.own_steepness.setChecked(session.steepness is None)
@@ -189,8 +204,10 @@ def restore(panel: SamplingPanel, session: Session) -> bool:
     if len(session.position) == panel.viewer.dims.ndim:
         panel.viewer.dims.current_step = session.position
     panel.live_box.setChecked(session.live)
-    if session.digest and _digest(panel, session.model) != session.digest:
-        notes.append(f"The model {session.model} has changed since the session was saved: results may differ.")
+    if model != session.model:
+        notes.append(f"The model {session.model} of the session is called {model} now.")
+    elif session.digest and _digest(panel, model) != session.digest:
+        notes.append(f"The model {model} has changed since the session was saved: results may differ.")
     if not panel.run():
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ Box = tuple[int, int, int, int]
 # Pixels a side of the sheet over a whole image, and of a window.
 MOST_SIDE = 4096
 WINDOW_SIDE = 2048
+# Strokes that can be undone, as many as napari's own.
+_UNDO = 100
 
 
 class Sheet:
@@ -53,6 +56,7 @@ class Sheet:
         self._shape = -(-y1 >> level) - self._top, -(-x1 >> level) - self._left
         self.array = self._read((0, self._shape[0], 0, self._shape[1])).copy()
         self._known = self.array.copy()
+        self._past: list[tuple[bytes, Corrections]] = []
 
     @property
     def most_side(self) -> int:
@@ -90,6 +94,10 @@ class Sheet:
         y0, y1 = int(rows[0]), int(rows[-1]) + 1
         columns = np.flatnonzero(changed[y0:y1].any(0))
         x0, x1 = int(columns[0]), int(columns[-1]) + 1
+        if self._undone():
+            np.copyto(self._known, self.array)
+            return (y0, y1, x0, x1), 0
+        self._past = [*self._past[1 - _UNDO :], (_digest(self._known), self.corrections.copy())]
         part, known, where = (a[y0:y1, x0:x1] for a in (self.array, self._known, changed))
         wrong = where & (part > classes)
         np.copyto(part, known, where=wrong)
@@ -104,8 +112,22 @@ class Sheet:
         np.copyto(known, part)
         return (y0, y1, x0, x1), int(wrong.sum())
 
+    def _undone(self) -> bool:
+        """Bring back what an earlier state of the array showed, if it is that again.
+
+        The array says less than what was painted below it in finer pixels, which a stroke that is undone had covered.
+        """
+        now = _digest(self.array)
+        for at in range(len(self._past) - 1, -1, -1):
+            if self._past[at][0] == now:
+                self.corrections.become(self._past[at][1])
+                del self._past[at:]
+                return True
+        return False
+
     def reload(self, window: Box | None = None) -> None:
         """Look at the corrections again, where a part of the image or all of it may have changed."""
+        self._past.clear()  # it would bring back what was changed elsewhere
         box = (0, self._shape[0], 0, self._shape[1])
         if window is not None:
             y0, y1, x0, x1 = window
@@ -123,3 +145,7 @@ class Sheet:
     def _read(self, box: Box) -> np.ndarray:
         y0, y1, x0, x1 = box
         return self.corrections.at(self.level, (self._top + y0, self._top + y1, self._left + x0, self._left + x1))
+
+
+def _digest(array: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(array).data).digest()

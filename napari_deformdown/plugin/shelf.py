@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +167,7 @@ class Shelf:
     def remove_own(self, name: str) -> None:
         """Forget one of the own models; its versions stay."""
         self._own.pop(name, None)
-        self._write_own()
+        self._write_own([name])
 
     def is_own(self, name: str) -> bool:
         """Whether a model was made for own classes."""
@@ -188,20 +189,26 @@ class Shelf:
         self._own[name] = _Shelved(config, load, name, source=source)
 
     def _read_own(self) -> list[tuple[str, tuple[LabelClass, ...], str]]:
+        found = []
+        for m in self._listed():
+            with suppress(ModelError, ValueError, KeyError, TypeError):
+                classes = tuple(LabelClass(c["name"], c["color"]) for c in m["classes"])
+                if m["source"] in list_models():
+                    found.append((str(m["name"]), classes, str(m["source"])))
+        return found
+
+    def _listed(self) -> list[Any]:
         try:
-            listed: Any = json.loads((self.folder / _OWN).read_text("utf-8"))
-            return [
-                (str(m["name"]), tuple(LabelClass(c["name"], c["color"]) for c in m["classes"]), str(m["source"]))
-                for m in listed
-                if m["source"] in list_models()
-            ]
-        except (OSError, ValueError, KeyError, TypeError):
+            found: Any = json.loads((self.folder / _OWN).read_text("utf-8"))
+        except (OSError, ValueError):
             return []
+        return found if isinstance(found, list) else []
 
-    def _write_own(self) -> None:
-        from ..versions.writing import write_atomically
+    def _write_own(self, gone: Sequence[str] = ()) -> None:
+        from ..imaging.atomic import write_atomically
 
-        listed = []
+        # what other windows have added, and what this one cannot read, stays
+        listed = [m for m in self._listed() if not isinstance(m, dict) or m.get("name") not in {*self._own, *gone}]
         for name, shelved in self._own.items():
             config = shelved.config()
             classes = [{"name": c.name, "color": c.color} for c in config.classes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .cells import FOUND, Cells
@@ -59,6 +59,27 @@ class Showing:
         if with_truth:
             cells.set_content(TRUTH, Content(labels=list(wanted.truth)))
         self.source, self._frame = source, frame
+
+    @property
+    def frame(self) -> Any:
+        """The key of the frame that is shown; None where nothing is."""
+        return self._frame
+
+    def restore(self, results: Mapping[str, Any]) -> None:
+        """Show results that were shown before, corrected or not."""
+        from ..corrections import uncorrected
+
+        cells = self.cells
+        if cells is None:
+            return
+        again = [n for n, r in results.items() if n in cells.names and cells.content(n).result is not uncorrected(r)]
+        for name in again:
+            content = cells.content(name)
+            content.result = uncorrected(results[name])
+            content.labels = self._panel.correct.levels_of(content.result)
+        if again:
+            cells.changed(again, FOUND)
+            self._set_references(cells)
 
     def drop(self) -> None:
         """Let go of all that is shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from ..network.expected import Expected
 
 __all__ = [
+    "budget_limits",
     "budget_text",
     "cost_text",
     "curve_sentence",
@@ -18,7 +20,8 @@ __all__ = [
     "percent",
 ]
 
-_LEAST = 8
+# Sampling points along a side, and in all.
+_LEAST, _LONGEST, _MOST_POINTS = 8, 4096, 1 << 20
 # Points of mean IoU below which two methods are called equal.
 _THRESHOLD = 0.5
 
@@ -26,6 +29,15 @@ _THRESHOLD = 0.5
 def fit_budget(rows: int, aspect: float) -> tuple[int, int]:
     """Rows and columns of points at an image's aspect (columns over rows), at least 8 each."""
     return max(_LEAST, rows), max(_LEAST, round(rows * aspect))
+
+
+def budget_limits(aspect: float) -> tuple[int, int]:
+    """Fewest and most rows of points at an image's aspect: both sides are 8 to 4,096, and there are a million at most.
+
+    An image that is longer than that allows has as many columns, or rows, as are allowed.
+    """
+    low = min(max(_LEAST, math.ceil(_LEAST / aspect)), _LONGEST)
+    return low, max(low, int(min(_LONGEST, _LONGEST / aspect, math.sqrt(_MOST_POINTS / aspect))))
 
 
 def budget_text(budget: tuple[int, int], shape: tuple[int, int] | None, expected: Expected | None = None) -> str:

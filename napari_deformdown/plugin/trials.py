@@ -79,7 +79,10 @@ class Trials:
             page.kept.emit(kept)
 
         # what goes wrong belongs beside the button
-        page.start(work, done).failed.connect(page.tuning.say)
+        job = page.start(work, done)
+        job.failed.connect(page.tuning.say)
+        page.tuning.hold(True)
+        job.ended.connect(lambda: page.tuning.hold(False))
 
     def discard(self) -> None:
         """Go back to the model before."""

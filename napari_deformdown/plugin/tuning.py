@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QInputDialog, QLineEdit, QScrollArea, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QInputDialog, QLineEdit, QMessageBox, QScrollArea, QSpinBox, QVBoxLayout, QWidget
 
 from ..finetuning.options import FinetuneOptions
 from ..imaging.errors import ImageError
@@ -76,6 +76,7 @@ class Tuning(QWidget):
         self.outcome: FinetuneFinished | None = None
         #: In place of the defaults and the time limit.
         self.options: FinetuneOptions | None = None
+        self._held = False
         self._left_out: list[str] = []
         self._doubts: list[str] = []
         self.seconds = QSpinBox()
@@ -99,7 +100,7 @@ class Tuning(QWidget):
         layout.addWidget(row(self.run_button, self.seconds, self.cancel_button))
         for part in (self.progress, self.decision, self.status, self.curve):
             layout.addWidget(part)
-        self.run_button.clicked.connect(lambda: self.run())
+        self.run_button.clicked.connect(lambda: self._ask_run())
         self.cancel_button.clicked.connect(lambda: self.cancel())
         self.keep_button.clicked.connect(lambda: self._ask())
         self.discard_button.clicked.connect(lambda: self.discard_asked.emit())
@@ -109,6 +110,13 @@ class Tuning(QWidget):
     def running(self) -> bool:
         """Whether a fine-tuning is under way."""
         return self._job is not None
+
+    def _ask_run(self) -> None:
+        """A tuned model that nobody has kept or discarded is not replaced unasked."""
+        question = "The tuned model on trial is not kept. Tune anew, and let go of it?"
+        yes = QMessageBox.StandardButton.Yes
+        if self.outcome is None or QMessageBox.question(self, "Tune anew?", question) == yes:
+            self.run()
 
     def run(self) -> bool:
         """Fine-tune, in the background; returns whether that began."""
@@ -136,6 +144,11 @@ class Tuning(QWidget):
         if self._job is not None:
             self.cancel_button.setEnabled(False)
             self._job.cancel()
+
+    def hold(self, on: bool) -> None:
+        """While the trial is being written it is neither discarded nor written once more, nor replaced."""
+        self._held = on
+        self._enable()
 
     def settle(self, sentence: str) -> None:
         """The trial is over: kept or discarded."""
@@ -222,10 +235,10 @@ class Tuning(QWidget):
         self.finished.emit()
 
     def _enable(self) -> None:
-        idle = self._job is None
+        idle = self._job is None and not self._held
         self.run_button.setEnabled(idle)
         self.seconds.setEnabled(idle)
-        self.cancel_button.setEnabled(not idle)
+        self.cancel_button.setEnabled(self._job is not None)
         self.decision.setEnabled(idle)
 
 

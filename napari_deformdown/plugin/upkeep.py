@@ -10,7 +10,7 @@ from qtpy.QtCore import QCoreApplication, QObject, Signal
 from ..imaging.errors import ImageError
 from .delayed import delayed
 from .jobs import Latest, Progress
-from .keeping import counted
+from .keeping import counted, names_of
 
 if TYPE_CHECKING:
     from .correcting import CorrectPage
@@ -90,32 +90,34 @@ class Upkeep(QObject):
 
     def _rescore(self) -> None:
         panel, entry = self._page.panel, self._page.entry
-        wanted, comparison = panel.live.wanted, panel.comparison
-        if entry is None or wanted is None or comparison is None:
+        found = panel.compared
+        if entry is None or found is None:
             return
         if panel.live.running:  # it scores with what is painted now; later strokes come after it
             self._score_timer.start()
             return
-        cells = self._page.painter.cells
-        names = [] if cells is None else [n for n in cells.names if cells.content(n).result is not None]
-        raw = {name: cells.content(name).result for name in names} if cells is not None else {}
-        if not raw or wanted.request.frame.key != entry.frame.key:
-            return
-        pyramid, corrections = comparison.pyramid, entry.corrections
+        comparison, wanted = found
+        results, corrections = comparison.results, entry.corrections
+        classes = {names_of(result.classes) for result in results.values()}
+        if wanted.request.frame.key != entry.frame.key or classes != {entry.classes}:
+            return  # these numbers are of another frame, or another model
+        peaks = {method: s.peak_mb for method, s in comparison.scores.items() if s.peak_mb is not None}
 
         def work(progress: Progress) -> None:
-            from ..corrections import corrected
+            from ..corrections import corrected, uncorrected
             from ..evaluation.comparison import score_results
 
+            raw = {method: uncorrected(result) for method, result in results.items()}
             shown = raw if corrections.is_empty else {m: corrected(r, corrections) for m, r in raw.items()}
-            progress.produce((wanted, score_results(pyramid, shown, wanted.truth, progress=progress)))
+            scored = score_results(comparison.pyramid, shown, wanted.truth, peaks=peaks, progress=progress)
+            progress.produce((found, scored))
 
         self._scores.submit(work)
 
     def _scored(self, value: tuple[Any, Any]) -> None:
-        wanted, comparison = value
-        live = self._page.panel.live
-        if wanted is live.wanted and not live.running:
+        found, comparison = value
+        panel = self._page.panel
+        if found is panel.compared and not panel.live.running:
             self.rescored.emit(comparison)
 
     def _save(self) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..imaging.atomic import write_atomically
 from ..network.config import ModelError
 from .checking import MODEL_FILES, check_model_folder, hash_of
 from .record import NAME, Version, checked_name, is_id, read_version
-from .writing import commit, new_version, renamed, scratch_folder, write_atomically
+from .writing import commit, new_version, renamed, scratch_folder
 
 if TYPE_CHECKING:
     from ..network import DeformedSegmenter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..imaging.atomic import sync
 from ..network.config import ModelError
 from .checking import MODEL_FILES, hash_of
 from .record import NAME, Version, checked_name
@@ -17,7 +19,7 @@ from .record import NAME, Version, checked_name
 if TYPE_CHECKING:
     from ..network import DeformedSegmenter
 
-__all__ = ["commit", "new_version", "scratch_folder", "write_atomically", "write_version"]
+__all__ = ["commit", "new_version", "scratch_folder", "write_version"]
 
 _MARGIN = 32 << 20
 
@@ -87,45 +89,20 @@ def new_version(model: DeformedSegmenter, scratch: Path, name: str, known: Mappi
 
 
 def scratch_folder(parent: Path, name: str) -> Path:
-    """A hidden name beside a folder, of this process."""
-    return parent / f".part-{os.getpid()}-{name}"
+    """A hidden name beside a folder, of this process and nobody else in it."""
+    return parent / f".part-{os.getpid()}-{secrets.token_hex(4)}-{name}"
 
 
 def commit(scratch: Path, folder: Path) -> None:
     """Give a folder that is complete its name, after everything in it has reached the disk."""
     for path in scratch.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(path)
     if folder.is_dir():
         folder.rmdir()
     os.replace(scratch, folder)
-    _sync(folder.parent)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by another; a kill leaves either."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        _sync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
+    sync(folder.parent)
 
 
 def renamed(version: Version, name: str) -> Version:
     """The same under another name."""
     return replace(version, name=checked_name(name))
-
-
-def _sync(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -257,3 +257,12 @@ def test_no_mask_ever_lies_beside_the_record_of_another(mask, tmp_path, monkeypa
     assert [p.name for p in tmp_path.iterdir()] == ["m.tif"]
     with open_mask(tmp_path / "m.tif") as found:
         assert found.shape == mask.shape and found.record == mask.record
+
+
+@pytest.mark.parametrize("worst", [-1, 256])
+def test_ids_that_a_mask_cannot_hold_are_refused_and_nothing_is_left(tmp_path, worst) -> None:
+    array = np.zeros((70, 90), np.int32)
+    array[60, 80] = worst
+    with pytest.raises(ImageError, match="masks have 0 to 255"):
+        export_mask(ArrayMask(array, OTHER.classes), tmp_path / "a.ome.zarr")
+    assert not list(tmp_path.iterdir())

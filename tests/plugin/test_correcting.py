@@ -14,6 +14,7 @@ from qtpy.QtCore import Qt
 from napari_deformdown.corrections import Corrections
 from napari_deformdown.imaging.errors import ImageError
 from napari_deformdown.imaging.identity import content_identity
+from napari_deformdown.plugin import sheets
 from napari_deformdown.plugin.keeping import Book, lay_over
 from napari_deformdown.plugin.sheets import Sheet
 
@@ -33,6 +34,36 @@ def test_strokes_and_erasures_of_a_sheet_reach_the_corrections():
     sheet.merge(CLASSES)
     np.testing.assert_array_equal(corrections.at(), sheet.array)
     assert np.count_nonzero(corrections.at()) == 200 - 20
+
+
+def test_a_coarse_stroke_that_is_undone_brings_back_the_finer_paint_below_it(monkeypatch):
+    monkeypatch.setattr(sheets, "MOST_SIDE", 128)
+    corrections = Corrections((512, 512))
+    fine = np.random.default_rng(0).integers(0, CLASSES, (200, 300)).astype(np.uint8)
+    corrections.paint(fine, (100, 101))
+    before = corrections.at()
+    sheet = Sheet(corrections)
+    assert sheet.scale == 4
+    kept = sheet.array.copy()
+    sheet.array[20:60, 20:80] = 1
+    sheet.merge(CLASSES)
+    second = sheet.array.copy()
+    sheet.array[:4] = 2
+    sheet.merge(CLASSES)
+    assert not np.array_equal(corrections.at(), before)
+    sheet.array[:] = second
+    sheet.merge(CLASSES)
+    sheet.array[:] = kept
+    assert sheet.merge(CLASSES)[0] is not None
+    np.testing.assert_array_equal(corrections.at(), before)
+    # not what somebody else has changed meanwhile
+    sheet.array[20:60, 20:80] = 1
+    sheet.merge(CLASSES)
+    corrections.paint(np.full((9, 9), 3, np.uint8), (0, 0))
+    sheet.reload()
+    sheet.array[20:60, 20:80] = kept[20:60, 20:80]
+    sheet.merge(CLASSES)
+    assert (corrections.at()[:9, :9] == 3).all()
 
 
 def test_numbers_that_are_no_classes_are_taken_back():
@@ -132,6 +163,51 @@ def test_damaged_corrections_are_set_aside_and_said(tmp_path):
     entry.corrections.paint(np.ones((2, 2), np.uint8))
     assert book.save(entry)
     assert Corrections.load(folder).fingerprint == entry.corrections.fingerprint
+
+
+def test_damaged_tiles_are_set_aside_too(tmp_path):
+    folder = painted_entry(Book(tmp_path), frame("one")).folder
+    (tiles,) = folder.glob("tiles-*.tif")
+    raw = bytearray(tiles.read_bytes())
+    with tifffile.TiffFile(tiles) as file:
+        at = file.pages[0].dataoffsets[0]
+    raw[at : at + 8] = b"\xff" * 8
+    tiles.write_bytes(raw)
+    book = Book(tmp_path)
+    with pytest.raises(ImageError, match="set aside as"):
+        book.find(book.entry(frame("one"), ["a", "b"]))
+    assert (folder.parent / f"{folder.name}.damaged-1" / tiles.name).read_bytes() == raw
+
+
+def test_what_two_windows_paint_on_one_image_is_all_kept(tmp_path):
+    first, second = Book(tmp_path), Book(tmp_path)
+    entries = [painted_entry(first, frame("one"))]
+    entries.append(second.entry(frame("one"), ["a", "b"]))
+    entries[1].corrections.become(second.find(entries[1]))
+    entries[1].below = None
+    for turn, (book, entry) in enumerate([(first, entries[0]), (second, entries[1])] * 2):
+        entry.corrections.paint(np.full((3, 3), 1, np.uint8), (100 + 20 * turn, 50))
+        assert book.save(entry)
+    kept = Corrections.load(entries[0].folder).at()
+    assert all(kept[101 + 20 * turn, 51] == 1 for turn in range(4)) and kept[8, 9] == 2
+
+
+def test_what_is_painted_before_the_earlier_paint_was_looked_for_is_saved_over_it(tmp_path):
+    painted_entry(Book(tmp_path), frame("one"))
+    book = Book(tmp_path)
+    entry = book.entry(frame("one"), ["a", "b"])
+    assert not book.save(entry) and entry.folder is None
+    entry.corrections.paint(np.full((3, 3), 1, np.uint8), (100, 50))
+    assert book.save(entry)  # the window is closed at once
+    kept = Corrections.load(entry.folder).at()
+    assert kept[101, 51] == 1 and kept[8, 9] == 2
+
+
+def test_an_image_that_is_only_looked_at_leaves_nothing_behind(tmp_path):
+    book = Book(tmp_path)
+    book.find(book.entry(frame("one"), ["a", "b"]))
+    book.save_all()
+    assert not list(tmp_path.iterdir())
 
 
 # ---- in a window

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_deformdown.evaluation import MethodScore, SweepPoint
 from napari_deformdown.network.expected import Expected
-from napari_deformdown.plugin.texts import budget_text, cost_text, curve_sentence, curve_tsv, fit_budget
+from napari_deformdown.plugin.texts import budget_limits, budget_text, cost_text, curve_sentence, curve_tsv, fit_budget
 
 
 def test_a_budget_is_points_a_share_and_what_a_run_will_cost():
@@ -35,6 +37,18 @@ def test_costs_have_no_more_digits_than_are_known(seconds, megabytes, words):
 def test_a_budget_follows_the_aspect():
     assert fit_budget(64, 2.0) == (64, 128)
     assert fit_budget(4, 0.01) == (8, 8)
+
+
+@given(st.floats(0.001, 1000))
+def test_limits_keep_the_aspect_and_a_million_points(aspect):
+    low, high = budget_limits(aspect)
+    assert 8 <= low <= high <= 4096
+    rows, columns = fit_budget(high, aspect)
+    assert rows * columns <= 1.01 * 2**20 or low == high
+    for end in (low, high):
+        rows, columns = fit_budget(end, aspect)
+        # half a column is rounding
+        assert abs(columns - rows * aspect) <= 0.5 or low == high
 
 
 def curve(learnt: list[float | None], uniform: list[float | None], overview: int = 0) -> list[SweepPoint]:

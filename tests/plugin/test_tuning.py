@@ -44,6 +44,23 @@ def test_a_broken_list_of_own_models_is_passed_over(tmp_path):
     assert "earth" in Shelf(tmp_path).names()
 
 
+def test_own_models_of_two_windows_and_what_cannot_be_read_are_all_kept(tmp_path):
+    first, second = Shelf(tmp_path), Shelf(tmp_path)
+    classes = (LabelClass("a", "#000000"), LabelClass("b", "#ffffff"))
+    first.add_own("glands", classes)
+    listed = json.loads((tmp_path / "own_models.json").read_text("utf-8"))
+    listed.append({"name": "of the future", "source": "not shipped yet", "classes": []})
+    (tmp_path / "own_models.json").write_text(json.dumps(listed), "utf-8")
+    second.add_own("vessels", classes)
+    assert {m["name"] for m in json.loads((tmp_path / "own_models.json").read_text("utf-8"))} == {
+        "glands",
+        "vessels",
+        "of the future",
+    }
+    second.remove_own("vessels")
+    assert Shelf(tmp_path).is_own("glands") and not Shelf(tmp_path).is_own("vessels")
+
+
 def test_versions_have_names_of_their_own_and_know_their_base(tmp_path, tiny_model):
     shelf = Shelf(tmp_path)
     store = shelf.store("earth")
