@@ -1,0 +1,208 @@
+"""What stands together on the screen is of one frame, one budget and one model; what is kept says what it lacks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QApplication, QMessageBox
+
+from napari_deformdown.finetuning import FinetuneOptions
+from napari_deformdown.plugin.session import read_session
+from napari_deformdown.plugin.session_menu import state_of
+
+TWO_STEPS = FinetuneOptions(steps=2, seconds=0, methods=("learnt",), points=64)
+
+
+@pytest.fixture
+def stack(docked, run, earth_piece):
+    """Three frames with ground truth of two; the first is shown."""
+    viewer, panel = docked
+    image, labels = earth_piece
+    shifts = (0, 200, 400)
+    panel.image.value = viewer.add_image(np.stack([np.roll(image, s, 1) for s in shifts]), name="flight", rgb=True)
+    panel.truth.value = viewer.add_labels(np.stack([np.roll(labels, s, 1) for s in shifts[:2]]), name="known")
+    panel.rows.value = 16
+    viewer.dims.set_current_step(0, 0)
+    run(panel)
+    return viewer, panel
+
+
+def test_numbers_of_another_frame_are_grey_and_not_saved_as_this_one(stack, run, settle):
+    viewer, panel = stack
+    assert panel.saving.save_button.isEnabled() and panel.verdict.isEnabled()
+    assert panel.saving._frame_name() == "_T0"
+    panel.live_box.setChecked(False)
+    viewer.dims.set_current_step(0, 1)
+    settle(panel)
+    assert not panel.verdict.isEnabled() and not panel.numbers.table.isEnabled()
+    assert not panel.saving.sources() and not panel.saving.save_button.isEnabled()
+    viewer.dims.set_current_step(0, 0)
+    settle(panel)
+    assert panel.verdict.isEnabled() and panel.saving.save_button.isEnabled()
+    viewer.dims.set_current_step(0, 1)
+    run(panel)
+    assert panel.verdict.isEnabled() and panel.saving.save_button.isEnabled()
+    assert panel.saving._frame_name() == "_T1"
+
+
+def test_a_frame_without_ground_truth_is_not_scored_by_another_one_s(stack, run):
+    viewer, panel = stack
+    assert panel.comparison.scores["learnt"].miou is not None
+    viewer.dims.set_current_step(0, 2)
+    run(panel)
+    assert panel.comparison.scores["learnt"].miou is None
+    assert "known says nothing about this frame" in panel.status.text()
+
+
+def test_it_is_said_how_many_frames_there_is_room_for(stack, qtbot):
+    _, panel = stack
+    panel.engine._results._limit = 1  # the newest always stays
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        assert panel.run_all_frames()
+    assert "All 3 frames were computed, but there is room for 0" in panel.status.text()
+
+
+def test_after_a_cancelled_run_the_cells_show_one_budget(docked, run, qtbot, settle, monkeypatch):
+    _, panel = docked
+    run(panel)
+    panel.live_box.setChecked(False)
+    before, result = panel.comparison, panel.engine.result
+
+    def stopped(request, method, progress):
+        if method == "learnt":
+            panel.live._results.cancel()
+            progress("stopping", 0, 1)
+        return result(request, method, progress)
+
+    monkeypatch.setattr(panel.engine, "result", stopped)
+    panel.rows.value = 16
+    run(panel)
+    settle(panel)
+    assert panel.comparison is before
+    for method in ("uniform", "learnt"):
+        assert panel.cells.content(method).result is before.results[method]
+    # a stroke counts by what is shown
+    panel.correct.painter.sheet.array[10:30, 10:30] = 2
+    panel.correct.painter.merge()
+    settle(panel)
+    assert {r.budget for r in panel.comparison.results.values()} == {(32, 64)}
+
+
+def test_strokes_after_another_model_was_chosen_do_not_count_for_it(docked, run, settle):
+    _, panel = docked
+    run(panel)
+    panel.live_box.setChecked(False)
+    panel.model.value = "generic"
+    panel.correct.painter.sheet.array[10:30, 10:30] = 2
+    panel.correct.painter.merge()
+    settle(panel)
+    assert panel.compared[1].request.model == "earth"
+
+
+def test_table_and_curve_are_of_this_run(docked, run):
+    _, panel = docked
+    run(panel)
+    score = panel.comparison.scores["learnt"]
+    assert score.peak_mb is not None and score.peak_mb > 10
+
+    class Quiet:
+        def __call__(self, *_):
+            pass
+
+    source = panel.numbers.curve._make(Quiet())
+    assert panel.budget in source.budgets and min(source.budgets)[0] == panel.budget[0] // 2
+
+
+def test_a_letter_after_a_choice_by_mouse_is_no_other_model(docked, run, qtbot):
+    viewer, panel = docked
+    run(panel)
+    box = panel.model.native
+    viewer.window._qt_viewer.canvas.native.setFocus()
+    qtbot.mouseClick(box, Qt.MouseButton.LeftButton)
+    box.hidePopup()
+    target = QApplication.focusWidget() or viewer.window._qt_viewer
+    assert target is not box
+    for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+        QApplication.sendEvent(target, QKeyEvent(kind, Qt.Key.Key_K, Qt.KeyboardModifier.NoModifier, "k"))
+    assert panel.model.value == "earth"
+
+
+def test_columns_stop_where_rows_do(docked):
+    viewer, panel = docked
+    panel.image.value = viewer.add_image(np.zeros((300, 300, 3), np.uint8), name="square", rgb=True)
+    for slider in (panel.columns.slider, panel.rows.slider):
+        slider.setValue(slider.maximum())
+        assert panel.budget == (1024, 1024)
+        slider.setValue(slider.minimum())
+        assert panel.budget == (8, 8)
+
+
+def test_each_model_has_its_own_hidden_classes(docked):
+    _, panel = docked
+    panel.classes.set_hidden({0, 2})
+    panel.model.value = "synthetic-slide"
+    assert panel.classes.hidden == {0}
+    panel.model.value = "earth"
+    assert panel.classes.hidden == {0, 2}
+
+
+def test_a_panel_opened_over_hidden_layers_of_a_closed_one(docked, run, settle, qtbot):
+    viewer, panel = docked
+    run(panel)
+    panel.flip()
+    panel.show_boxes["density"].click()
+    settle(panel)
+    assert any(not layer.visible for layer in viewer.layers)
+    gone = []
+    panel.destroyed.connect(lambda *_: gone.append(True))
+    next(d for d in viewer.window._wrapped_dock_widgets.values() if d.isAncestorOf(panel)).destroyOnClose()
+    qtbot.waitUntil(lambda: bool(gone), timeout=10_000)
+    _, panel = viewer.window.add_plugin_dock_widget("napari-deformdown", "Learnt downsampling")
+    panel.model.value = "earth"
+    run(panel)
+    settle(panel)
+    assert sum(layer.name == "learnt: points" for layer in viewer.layers) == 1
+
+
+def test_a_trial_is_not_replaced_unasked_and_a_session_says_what_it_lacks(
+    docked, run, settle, qtbot, monkeypatch, tmp_path
+):
+    _, panel = docked
+    panel.rows.value = 16
+    run(panel)
+    page, tuning = panel.correct, panel.correct.tuning
+    page.painter.sheet.array[50:90, 100:160] = 2
+    page.painter.merge()
+    settle(panel)
+    tuning.options = TWO_STEPS
+    with qtbot.waitSignal(tuning.finished, timeout=120_000):
+        tuning.run_button.click()
+    settle(panel)
+    tuned, asked = tuning.outcome, []
+    monkeypatch.setattr(QMessageBox, "question", lambda *a: asked.append(a[2]) or QMessageBox.StandardButton.No)
+    tuning.run_button.click()
+    assert asked and "not kept" in asked[0]
+    assert tuning.outcome is tuned and not tuning.running
+    path = tmp_path / "a.session.json"
+    assert panel.menu.save(path)
+    assert "on trial is not in it" in panel.status.text() and "piece is in no file" in panel.status.text()
+    assert read_session(path).model == "earth"
+    # a version that got another name is found all the same
+    tuning.keep("first")
+    qtbot.waitUntil(lambda: not panel.trial, timeout=60_000)
+    settle(panel)
+    kept = panel.shelf.version("earth: first")
+    state = state_of(panel)
+    panel.shelf.store("earth").rename(kept.id, "second")
+    panel.shelf.refresh()
+    panel.choose_model("earth: second")
+    from napari_deformdown.plugin.session_menu import restore
+
+    assert restore(panel, replace(state, model="earth: first"))
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        pass
+    assert panel.model.value == "earth: second" and "is called earth: second now" in panel.status.text()
