@@ -51,6 +51,7 @@ class Chooser(PanelForm):
         self.trial = self.before = ""
         self._keeps_budget = False
         super().__init__(self._images, self._truths, self.shelf.names())
+        self.model.value = self.shelf.last_used() or self.model.value
         self.image.changed.connect(self._image_changed)
         self.model.changed.connect(self._model_changed)
         self.truth.changed.connect(lambda _: self.rechosen.emit())

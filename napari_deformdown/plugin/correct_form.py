@@ -41,6 +41,7 @@ class CorrectForm(QWidget):
         self.kind = QComboBox()
         self.kind.addItem("most uncertain", "entropy")
         self.kind.addItem("most disputed", "disagreement")
+        self.kind.addItem("doubtful corrections", "corrections")
         self.kind.setToolTip("Uncertain: high entropy. Disputed: where two methods differ")
         self.next_button = button(f"Next region   {KEYS['next']}", "Go to the next region that is worth a look")
         self.own_button = button("Start from nothing...", "Your own classes on the network of the model generic")

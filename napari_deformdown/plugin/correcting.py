@@ -284,6 +284,10 @@ class CorrectPage(CorrectForm):
             self.say("Run first, then look where results are unsure.")
             return
         kind = self.kind.currentData()
+        if kind == "corrections":
+            own = [stroke for stroke in self.tuning.doubtful if stroke["image"] == self.entry.name]
+            self.regions.visit(own, cells.scene.place)
+            return
         # what the model before was unsure of no longer counts
         names = [name for name in cells.names if name != BEFORE or kind == "disagreement"]
         found = {name: cells.content(name).result for name in names}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from napari.viewer import Viewer
@@ -18,9 +15,9 @@ from .correcting import CorrectPage
 from .delayed import delayed
 from .engine import Engine
 from .form import KEYS, scrolled
-from .jobs import Job, Work
 from .left import is_left, remove_left
-from .live import Live, Part, Wanted, all_frames
+from .live import Live, Part, Wanted
+from .long_jobs import LongJobs
 from .numbers_page import NumbersPage
 from .request import Request
 from .saving import SavePage
@@ -55,7 +52,7 @@ class SamplingPanel(Chooser):
         self.live = Live(self.engine, self)
         #: What was found, and what it was found for, which need not be what is chosen now; None before a run.
         self.compared: tuple[Comparison, Wanted] | None = None
-        self._job: Job | None = None
+        self.jobs = LongJobs(self)
         self._undocked = delayed(self, 0, self._shut)
         self._waiting = False
         self.numbers, self.classes = NumbersPage(self.viewer, self.engine), ClassTable()
@@ -89,7 +86,10 @@ class SamplingPanel(Chooser):
         self.flip_button.clicked.connect(lambda: self.flip())
         self.run_button.clicked.connect(lambda: self.run())
         self.cancel_button.clicked.connect(lambda: self.cancel())
-        self.frames_button.clicked.connect(lambda: self.run_all_frames())
+        self.frames_button.clicked.connect(lambda: self.jobs.segment_all_frames())
+        self.jobs.progressed.connect(self._progress)
+        self.jobs.changed.connect(self._enable)
+        self.jobs.ended.connect(self._job_ended)
         self.classes.changed.connect(lambda _: self._classes_changed())
         self.classes.visibility_changed.connect(lambda _: self._classes_changed())
         self.numbers.curve.budget_chosen.connect(self.choose_budget)
@@ -101,6 +101,7 @@ class SamplingPanel(Chooser):
         self.correct.upkeep.rescored.connect(self._rescored)
         self.correct.kept.connect(lambda _: self.versions.refresh())
         self.versions.chose.connect(self.choose_model)
+        self.versions.renamed.connect(self._renamed)
         self.versions.changed.connect(lambda: self.choose_model(self.model.value))
         keys = {KEYS[kind]: box.toggle for kind, box in self.show_boxes.items()}
         keys |= {KEYS["flip"]: self.flip, KEYS["grid"]: self.grid_box.toggle, KEYS["next"]: self.correct.next_region}
@@ -136,6 +137,12 @@ class SamplingPanel(Chooser):
         """Choose one of the models and versions that there are now; the budget stays."""
         names = self.shelf.names()
         self.offer_models(names, name if name in names else names[0], keep_budget=True)
+        if name not in names:
+            self.say(f"{name} is not there any more: {names[0]} is chosen.")
+
+    def _renamed(self, name: str, now: str) -> None:
+        if self.before == name:
+            self.before = now
 
     # ---- reacting to what is chosen
 
@@ -164,10 +171,10 @@ class SamplingPanel(Chooser):
         self.versions.refresh()
 
     def _enable(self) -> None:
-        running = self.live.running or self._job is not None
+        running = self.live.running or self.jobs.running
         self.run_button.setEnabled(self.image.value is not None and bool(self.model.value) and bool(self.methods))
         self.cancel_button.setEnabled(running)
-        self.frames_button.setEnabled(self._job is None)
+        self.frames_button.setEnabled(not self.jobs.running)
         self.steepness.setEnabled(not self.own_steepness.isChecked())
 
     def _set_visible(self, kind: str, visible: bool) -> None:
@@ -222,8 +229,8 @@ class SamplingPanel(Chooser):
     def cancel(self) -> None:
         """Stop what is running; what was there before stays."""
         self.cancel_button.setEnabled(False)
-        if self._job is not None:
-            self._job.cancel()
+        if self.jobs.running:
+            self.jobs.cancel()
         else:
             self.live.cancel()
 
@@ -312,40 +319,11 @@ class SamplingPanel(Chooser):
             self._show_numbers()
             self.showing.show_scene()
 
-    # ---- frames
-
-    def run_all_frames(self) -> bool:
-        """Segment every frame of a stack and keep the results; returns whether that began."""
-        request, source = self.request(), self.source
-        if request is None or source is None:
-            return False
-        frames = [source.frame(step) for step in product(*map(range, source.frames))]
-        return self.start_job(
-            all_frames(self.engine, [replace(request, frame=frame) for frame in frames]),
-            lambda kept: self.say(_frames_sentence(len(frames), kept)),
-            "Cancelled; the frames that were computed are kept.",
-        )
-
-    def start_job(self, work: Work, succeeded: Callable[[Any], None], cancelled: str) -> bool:
-        """Do something long with the panel's progress and Cancel; returns whether it began."""
-        if self._job is not None:
-            return False
-        self._job = job = Job(work, self)
-        job.progressed.connect(self._progress)
-        job.succeeded.connect(succeeded)
-        job.failed.connect(self.say)
-        job.cancelled.connect(lambda: self.say(cancelled))
-        job.ended.connect(self._job_ended)
-        self._enable()
-        job.start()
-        return True
+    # ---- the end of a run
 
     def _job_ended(self) -> None:
-        self._job = None
         self._idle()
         self.finished.emit()
-
-    # ---- the end of a run
 
     def _run_ended(self, complete: bool) -> None:
         if complete and self.comparison is not None and self.showing.source is not None:
@@ -374,9 +352,3 @@ class SamplingPanel(Chooser):
     def _idle(self) -> None:
         self.progress.rest()
         self._enable()
-
-
-def _frames_sentence(frames: int, kept: int) -> str:
-    if kept >= frames:
-        return f"All {frames} frames are computed: move the slider."
-    return f"All {frames} frames were computed, but there is room for {kept}: choose fewer points, or one method."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,8 @@ _COUNT = 24
 _MARGIN = 2.0
 # Pixels of a region that are looked at for paint, along a side.
 _LOOKED = 128
+# Pixels around a stroke that are shown with it, along a side.
+_LEAST = 64
 
 
 class RegionTour(QObject):
@@ -48,7 +50,8 @@ class RegionTour(QObject):
         self._finder.failed.connect(self.said)
         self._key: tuple[Any, ...] = ()
         self._regions: list[Region] = []
-        self._at = -1
+        self._at = self._stroke = -1
+        self._strokes: list[Mapping[str, Any]] = []
         self._place: Place | None = None
         self._corrections: Corrections | None = None
         self.shown: Region | None = None
@@ -83,6 +86,25 @@ class RegionTour(QObject):
         if not self._go():
             self._find(a, b, kind, corrections)
 
+    def visit(self, strokes: Sequence[Mapping[str, Any]], place: Place) -> None:
+        """Go to the next of some strokes, see `finetuning.DoubtRaised`."""
+        from ..corrections import Region
+
+        if not strokes:
+            self.said.emit("No correction of this image is in doubt. A fine-tuning says which are.")
+            return
+        if self._strokes != list(strokes):
+            self._strokes, self._stroke = list(strokes), -1
+        self._place = place
+        self._stroke = (self._stroke + 1) % len(strokes)
+        stroke = strokes[self._stroke]
+        y0, y1, x0, x1 = stroke["box"]
+        dy, dx = (max(0, _LEAST - n) // 2 for n in (y1 - y0, x1 - x0))
+        self._look_at(Region(y0 - dy, y1 + dy, x0 - dx, x1 + dx, 1.0))
+        painted, found = stroke["painted"], stroke["found"]
+        what = f"painted {painted}, found {found}" if painted else "smaller than a sampling point"
+        self.said.emit(f"Correction {self._stroke + 1} of {len(strokes)}: {what}.")
+
     def _find(self, a: Segmentation, b: Segmentation | None, kind: str, corrections: Corrections) -> None:
         key, settled = self._key, corrections.copy()
         self.said.emit("Looking for regions.")
@@ -109,6 +131,7 @@ class RegionTour(QObject):
             if not self._is_corrected(self._regions[at]):
                 self._at = at
                 self._look_at(self._regions[at])
+                self.said.emit(f"Region {at + 1} of {len(self._regions)}: {self._regions[at].score:.0%} doubt.")
                 return True
         return False
 
@@ -137,5 +160,4 @@ class RegionTour(QObject):
         camera.center = (*tuple(camera.center)[:-2], float(centre[0]), float(centre[1]))
         camera.zoom = float((size / np.maximum(high - low, 1e-9)).min() / _MARGIN)
         self.shown = region
-        self.said.emit(f"Region {self._at + 1} of {len(self._regions)}: {region.score:.0%} doubt.")
         self.arrived.emit(region)

@@ -103,7 +103,7 @@ class SessionMenu(QMenu):
             panel.engine.pyramid(request.frame, progress)
 
         name = request.frame.source.name
-        return panel.start_job(
+        return panel.jobs.start(
             work,
             lambda _: panel.say(f"The pyramid of {name} is there."),
             "Cancelled; there is no pyramid yet. The first run builds one.",

@@ -101,7 +101,7 @@ class Shelf:
     def store(self, base: str) -> VersionStore:
         """The versions of a base model."""
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", base)[:60]
-        if plain != base:
+        if plain != base or not plain.strip("."):
             plain += "-" + hashlib.sha256(base.encode()).hexdigest()[:8]
         return VersionStore(self.folder / "versions" / plain)
 
@@ -115,16 +115,26 @@ class Shelf:
         return next((n for n, v in self._versions.items() if v.version == version), "")
 
     def refresh(self) -> None:
-        """Look for versions on disk."""
+        """Look for versions on disk; those that were there already go on under the names that they have here."""
+        known = {_key(s.version): name for name, s in self._versions.items() if s.version is not None}
+        found = [(store, version) for store in self._stores() for version in store.list()]
         self._versions = {}
+        for store, version in sorted(found, key=lambda pair: _key(pair[1]) not in known):
+            name = known.get(_key(version), f"{version.base}: {version.name}")
+            if self._find(name) is not None:
+                name += f" ({version.created[:16].replace('T', ' ')}, {version.id[-8:]})"
+            self._versions[name] = self._shelved(store, version)
+
+    def last_used(self) -> str:
+        """The version that was last taken into use, in this session or an earlier one; empty: a base model."""
+        store = max(self._stores(), key=lambda store: store.activated, default=None)
+        id = None if store is None else store.active
+        found = [name for name, s in self._versions.items() if s.version is not None and s.version.id == id]
+        return found[0] if found else ""
+
+    def _stores(self) -> list[VersionStore]:
         parent = self.folder / "versions"
-        for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
-            store = VersionStore(folder)
-            for version in store.list():
-                name = f"{version.base}: {version.name}"
-                if self._find(name) is not None:
-                    name += f" ({version.created[:16].replace('T', ' ')}, {version.id[-8:]})"
-                self._versions[name] = self._shelved(store, version)
+        return [VersionStore(folder) for folder in sorted(parent.iterdir())] if parent.is_dir() else []
 
     def _shelved(self, store: VersionStore, version: Version) -> _Shelved:
         return _Shelved(
@@ -221,6 +231,10 @@ class Shelf:
 
     def _find(self, name: str) -> _Shelved | None:
         return self._own.get(name) or self._versions.get(name) or self._trials.get(name)
+
+
+def _key(version: Version) -> tuple[str, str, str]:
+    return version.base, version.id, version.name
 
 
 def _moved(model: DeformedSegmenter, device: str) -> DeformedSegmenter:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Trials"]
 
+_NAMED = 3
+
 
 class Trials:
     """Fine-tuned models that a panel shows before somebody keeps or discards them.
@@ -46,7 +48,18 @@ class Trials:
         base = panel.shelf.base(request.model)
         on_trial = panel.trial and request.model == panel.trial
         self._began = base, panel.before if on_trial else request.model
-        return Setup(replace(request, model=base, before="", methods=methods), entries)
+        notes = self._unknown_to_it(self._began[1], {entry.name for entry in entries})
+        return Setup(replace(request, model=base, before="", methods=methods), entries, notes)
+
+    def _unknown_to_it(self, model: str, images: set[str]) -> list[str]:
+        """What the version before has learnt from and this one will not: it starts from the base model again."""
+        version = self._page.panel.shelf.version(model)
+        learnt = [] if version is None else version.settings.get("images", [])
+        missing = [str(name) for name in learnt if name not in images] if isinstance(learnt, list) else []
+        if not missing:
+            return []
+        named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+        return [f"{model} has learnt from {named} as well; this one has not: show these images, and tune again."]
 
     def show(self, event: FinetuneFinished) -> None:
         """Show what was tuned beside what was there before, whatever has been chosen meanwhile."""

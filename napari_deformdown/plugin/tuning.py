@@ -40,10 +40,13 @@ class Setup:
         Whose model is the one to start from, whose budget is the one to work at, and whose methods are tuned.
     entries : sequence of Entry
         Corrected frames.
+    notes : sequence of str
+        Sentences to be said with the result.
     """
 
     base: Request
     entries: Sequence[Entry]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Tuning(QWidget):
         self._held = False
         self._left_out: list[str] = []
         self._doubts: list[str] = []
+        #: Strokes that the last fine-tuning has doubts about, see `finetuning.DoubtRaised`.
+        self.doubtful: list[dict[str, Any]] = []
         self.seconds = QSpinBox()
         self.seconds.setRange(_SHORT, _LONG)
         self.seconds.setValue(round(FinetuneOptions.seconds))
@@ -126,7 +131,7 @@ class Tuning(QWidget):
         if setup is None:
             return False
         options = self._options(setup.base.methods)
-        self._left_out, self._doubts = [], []
+        self._left_out, self._doubts, self.doubtful = list(setup.notes), [], []
         self.curve.clear()
         self._job = job = Job(_work(self._engine, setup, options), self)
         job.progressed.connect(self._progress)
@@ -200,6 +205,7 @@ class Tuning(QWidget):
             self.say(f"Step {event.step} of {event.total}: loss {event.loss:.3f}; about {left} s left.")
         elif name == "DoubtRaised":
             self._doubts.append(event.sentence)
+            self.doubtful.extend(event.strokes)
         elif isinstance(event, _LeftOut):
             self._left_out.append(event.sentence)
 

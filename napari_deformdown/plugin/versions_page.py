@@ -48,6 +48,7 @@ class VersionsPage(QWidget):
     """
 
     chose = Signal(str)  # name of a model to use
+    renamed = Signal(str, str)  # a version has another name: before, now
     changed = Signal()  # there are other models to choose from
     finished = Signal()  # an export or import ended
 
@@ -194,11 +195,14 @@ class VersionsPage(QWidget):
         """Give a version another name."""
         used = self._is_in_use(id)
         try:
+            before = self._shelf.name_of(self.store.get(id))
             version = self.store.rename(id, name)
         except (ModelError, OSError) as error:
             self.say(str(error))
             return
-        self._look_again(self._shelf_name(version) if used else None)
+        now = self._shelf_name(version)
+        self.renamed.emit(before, now)
+        self._look_again(now if used else None)
 
     def _ask_delete(self) -> None:
         id = self.selected

@@ -141,6 +141,14 @@ class VersionStore:
         id = found.get("active") if isinstance(found, dict) else None
         return id if isinstance(id, str) and is_id(id) and (self.folder / id).is_dir() else None
 
+    @property
+    def activated(self) -> float:
+        """When that was last changed, in seconds; 0: never."""
+        try:
+            return (self.folder / _ACTIVE).stat().st_mtime
+        except OSError:
+            return 0.0
+
     def activate(self, id: str | None) -> None:
         """Use a version from now on, a later or an earlier one; None goes back to the base model.
 

@@ -54,7 +54,9 @@ def docked(make_napari_viewer, earth_piece, qtbot):
         panel.cancel()
         panel.correct.tuning.cancel()
         qtbot.waitUntil(
-            lambda: not (panel.live.running or panel._job or panel.correct.busy or panel.correct.tuning.running),
+            lambda: (
+                not (panel.live.running or panel.jobs.running or panel.correct.busy or panel.correct.tuning.running)
+            ),
             timeout=60_000,
         )
 

@@ -20,7 +20,7 @@ METHODS = ("uniform", "learnt")
 
 
 def idle(panel):
-    return not panel.live.running and panel._job is None and (panel.cells is None or not panel.cells.busy)
+    return not panel.live.running and not panel.jobs.running and (panel.cells is None or not panel.cells.busy)
 
 
 def drag(qtbot, slider, values):

@@ -62,7 +62,7 @@ def test_it_is_said_how_many_frames_there_is_room_for(stack, qtbot):
     _, panel = stack
     panel.engine._results._limit = 1  # the newest always stays
     with qtbot.waitSignal(panel.finished, timeout=120_000):
-        assert panel.run_all_frames()
+        assert panel.jobs.segment_all_frames()
     assert "All 3 frames were computed, but there is room for 0" in panel.status.text()
 
 
@@ -191,6 +191,16 @@ def test_a_trial_is_not_replaced_unasked_and_a_session_says_what_it_lacks(
     assert panel.menu.save(path)
     assert "on trial is not in it" in panel.status.text() and "piece is in no file" in panel.status.text()
     assert read_session(path).model == "earth"
+    # corrections that are in doubt can be gone to
+    tuning.doubtful = [
+        {"image": "piece", "box": [100, 110, 200, 240], "painted": "land", "found": "lake"},
+        {"image": "another", "box": [0, 9, 0, 9], "painted": "", "found": ""},
+    ]
+    page.kind.setCurrentIndex(page.kind.findData("corrections"))
+    page.next_button.click()
+    assert page.status.text() == "Correction 1 of 1: painted land, found lake."
+    region = page.regions.shown
+    assert region.centre == pytest.approx((104.5, 219.5), abs=1) and region.y1 - region.y0 >= 60
     # a version that got another name is found all the same
     tuning.keep("first")
     qtbot.waitUntil(lambda: not panel.trial, timeout=60_000)
@@ -206,3 +216,8 @@ def test_a_trial_is_not_replaced_unasked_and_a_session_says_what_it_lacks(
     with qtbot.waitSignal(panel.finished, timeout=120_000):
         pass
     assert panel.model.value == "earth: second" and "is called earth: second now" in panel.status.text()
+    # tuned anew where what it had learnt from is not there
+    assert page.trials._unknown_to_it("earth: second", set()) == [
+        "earth: second has learnt from piece as well; this one has not: show these images, and tune again."
+    ]
+    assert page.trials._unknown_to_it("earth: second", {"piece"}) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
@@ -85,6 +86,48 @@ def test_versions_have_names_of_their_own_and_know_their_base(tmp_path, tiny_mod
     shelf.add_trial("tried", tiny_model, shelf.name_of(kept))
     assert shelf.family("tried") == "else/where: no"
     shelf.drop_trials()
+
+
+def moved(model):
+    """Another model: versions of the same weights within a second would have one id."""
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        next(other.parameters()).add_(0.1)
+    return other
+
+
+def test_a_version_goes_on_under_its_name_when_others_of_that_name_go(tmp_path, tiny_model):
+    shelf = Shelf(tmp_path)
+    store = shelf.store("earth")
+    first = store.add(tiny_model, name="mine", base="earth")
+    shelf.refresh()
+    second = store.add(moved(tiny_model), name="mine", base="earth")
+    shelf.refresh()
+    names = {shelf.name_of(first), shelf.name_of(second)}
+    assert len(names) == 2 and "earth: mine" in names
+    later = shelf.name_of(second)
+    store.delete(first.id)
+    shelf.refresh()
+    assert shelf.name_of(second) == later
+    assert Shelf(tmp_path).name_of(second) == "earth: mine"
+
+
+def test_the_version_that_was_last_used_is_known_the_next_time(tmp_path, tiny_model):
+    assert Shelf(tmp_path).last_used() == ""
+    store = Shelf(tmp_path).store("earth")
+    first = store.add(tiny_model, name="one", base="earth")
+    store.add(moved(tiny_model), name="two", base="earth")
+    assert Shelf(tmp_path).last_used() == "earth: two"
+    store.revert(first.id)
+    assert Shelf(tmp_path).last_used() == "earth: one"
+    store.activate(None)
+    assert Shelf(tmp_path).last_used() == ""
+
+
+def test_versions_of_a_base_without_letters_lie_in_a_folder_of_their_own(tmp_path):
+    parent = tmp_path / "versions"
+    for base in ("..", ".", ""):
+        assert Shelf(tmp_path).store(base).folder.resolve().parent == parent.resolve()
 
 
 def test_held_back_numbers_in_words():
