@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from ..network import DeformedSegmenter
@@ -12,12 +12,13 @@ from .events import DoubtRaised, HeldBackScored
 from .prepared import Prepared
 from .scoring import on_strokes
 
-__all__ = ["agreement_fell", "contradicted", "too_small"]
+__all__ = ["agreement_fell", "contradicted", "not_reached", "too_small"]
 
 # A stroke is contradicted below this part of the median over strokes of the painted class's mean probability:
 # corrections are errors of the base model, and right ones that are hard to learn still rise to more.
 _PART = 0.1
 _FALL = 0.05
+_NAMED = 3
 
 
 def too_small(images: Sequence[Prepared]) -> DoubtRaised | None:
@@ -71,6 +72,27 @@ def agreement_fell(before: HeldBackScored, after: HeldBackScored) -> DoubtRaised
     return DoubtRaised(
         f"Agreement with the corrections that were held back fell ({', '.join(parts)}): some labels may be wrong, or "
         "there are too few. Discard this version or look at them again."
+    )
+
+
+def not_reached(images: Sequence[Prepared], reached: Set[int]) -> DoubtRaised | None:
+    """Corrected images that no step looked at, as the time was over.
+
+    Parameters
+    ----------
+    images : sequence of Prepared
+        All of them.
+    reached : set of int
+        Positions of those that were looked at.
+    """
+    corrected = [k for k, image in enumerate(images) if image.strokes]
+    missed = [images[k].name for k in corrected if k not in reached]
+    if not missed:
+        return None
+    named = ", ".join(missed[:_NAMED]) + (f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else "")
+    return DoubtRaised(
+        f"{len(missed)} of {len(corrected)} corrected images {'was' if len(missed) == 1 else 'were'} not looked at "
+        f"({named}): give more time."
     )
 
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ..corrections import Stroke
 
-__all__ = ["alike", "draw_corrected", "freedom"]
+__all__ = ["alike", "anchors", "draw_corrected", "freedom"]
 
-# Points of strokes that distances are measured from.
-_ANCHORS = 128
+# Points of a stroke that distances are measured from, at least and at most, and about how many there are in all.
+_FEWEST, _ANCHORS, _ALL = 8, 128, 100 * 128
 # A class that is found at less than this part of the points counts less than the others.
 _RAREST = 0.01
 
@@ -39,21 +39,32 @@ def draw_corrected(strokes: Sequence[Stroke], count: int, generator: torch.Gener
     return points, ids
 
 
-def freedom(points: Tensor, strokes: Sequence[Stroke], shape: tuple[int, int], reach: float) -> Tensor:
+def anchors(strokes: Sequence[Stroke], shape: tuple[int, int]) -> cKDTree | None:
+    """Points of strokes that distances are measured from, in pixels of an image of a shape; None without strokes.
+
+    Fewer points stand for a stroke where there are more than 100, so that the work does not grow with them.
+    """
+    if not strokes:
+        return None
+    most = min(_ANCHORS, max(_FEWEST, _ALL // len(strokes)))
+    return cKDTree(np.concatenate([s.points[:: max(1, len(s.points) // most)] for s in strokes]) * np.array(shape, float))
+
+
+def freedom(points: Tensor, near: cKDTree | None, shape: tuple[int, int], reach: float) -> Tensor:
     """How free points (Q, 2) are to follow strokes: (Q,), 1 at a stroke, 0 far from all.
 
     Parameters
     ----------
+    near : cKDTree or None
+        The strokes' `anchors`.
     shape : (int, int)
         Of the image in pixels: distances are the same along both axes.
     reach : float
         Standard deviation in these pixels.
     """
-    if not strokes or reach <= 0:
+    if near is None or reach <= 0:
         return torch.zeros(len(points))
-    size = np.array(shape, float)
-    anchors = np.concatenate([s.points[:: max(1, len(s.points) // _ANCHORS)] for s in strokes]) * size
-    distance, _ = cKDTree(anchors).query(points.numpy() * size)
+    distance, _ = near.query(points.numpy() * np.array(shape, float))
     return torch.from_numpy(np.exp(-0.5 * (distance / reach) ** 2)).float()
 
 

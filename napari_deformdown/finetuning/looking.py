@@ -74,7 +74,7 @@ def look_at(model: DeformedSegmenter, image: Prepared, method: str, mirror: Mirr
         sampled = mirror.image(image.uniform)
     else:
         density = with_uniform(model.density(seen, features), fraction).cpu()
-        warp = make_warp(model.config.sampler, density)
+        warp = make_warp(image.sampler or model.config.sampler, density)
         sampled = sample_levels(image.levels, image.shape, warp, image.budget, mirror.points)
     context = ContextHead.at_points(coarse, warp, budget) if coarse is not None else None
     scores = model(mirror.coloured(sampled).to(device), way, context).float()

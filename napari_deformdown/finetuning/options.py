@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from types import NoneType
 from typing import Any
 
 from ..network.config import ModelError
@@ -10,6 +11,10 @@ from ..network.config import ModelError
 __all__ = ["FinetuneOptions"]
 
 _METHODS = ("uniform", "learnt")
+# As `geometry.SAMPLERS`, which needs torch, but for those that do not place points by the learnt density.
+_SAMPLERS = ("attraction", "transport", "monge")
+# Corrected images that the steps are enough for, and steps for each image of more.
+_FEW, _EACH = 12, 3
 
 
 @dataclass(frozen=True)
@@ -19,13 +24,18 @@ class FinetuneOptions:
     Parameters
     ----------
     steps : int
-        Optimiser steps; each looks at one image with every method.
+        Optimiser steps; each looks at one corrected image with every method. Of more than 12 corrected images each gets
+        at least 3, see `steps_for`.
     seconds : float
         It ends after so many seconds at the latest; the learning rate falls with whichever of both is further. 0: no
         limit, and the same result whatever the machine's speed.
     methods : tuple of str
         Of "uniform" and "learnt": what is tuned. A model's twin serves uniform sampling, so that both networks get the
         same corrections and the same number of steps.
+    fraction : float, optional
+        Uniform fraction of "learnt" in (0, 1]; without it the model's own choice.
+    sampler : str
+        Sampler of "learnt", "attraction", "transport" or "monge"; empty: the model's own.
     learning_rate, density_learning_rate : float
         Peaks for segmenter and density net.
     encoder_learning_rate : float
@@ -57,6 +67,8 @@ class FinetuneOptions:
     steps: int = 36
     seconds: float = 45.0
     methods: tuple[str, ...] = _METHODS
+    fraction: float | None = None
+    sampler: str = ""
     learning_rate: float = 2e-4
     density_learning_rate: float = 1e-4
     encoder_learning_rate: float = 0.3
@@ -73,13 +85,18 @@ class FinetuneOptions:
     def __post_init__(self) -> None:
         for field in fields(self):
             value, default = getattr(self, field.name), field.default
-            wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
+            number = isinstance(default, float) or default is None
+            wanted: tuple[type, ...] = (int, float, *([NoneType] if default is None else [])) if number else (type(default),)
             if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
                 raise ModelError(f"{field.name} has the wrong type: {value!r}.")
         if self.steps < 1 or self.points < 1:
             raise ModelError(f"steps and points are at least 1, not {self.steps} and {self.points}.")
         if not self.methods or set(self.methods) - set(_METHODS):
             raise ModelError(f"methods are uniform, learnt or both, not {self.methods}.")
+        if self.fraction is not None and not 0 < self.fraction <= 1:
+            raise ModelError(f"fraction lies in (0, 1], not {self.fraction}.")
+        if self.sampler and self.sampler not in _SAMPLERS:
+            raise ModelError(f"The sampler {self.sampler!r} is not known; there are {', '.join(_SAMPLERS)}.")
         if not 0 <= self.held_back < 1 or not 0 <= self.robust < 1:
             raise ModelError(f"held_back and robust lie in [0, 1), not {self.held_back} and {self.robust}.")
         if not 0 < self.mix <= 1:
@@ -87,6 +104,10 @@ class FinetuneOptions:
         for name in ("seconds", "hold", "reach", "colour", "learning_rate", "density_learning_rate"):
             if not getattr(self, name) >= 0:
                 raise ModelError(f"{name} is not negative, unlike {getattr(self, name)}.")
+
+    def steps_for(self, images: int) -> int:
+        """Optimiser steps for a number of corrected images: each of many is looked at as well."""
+        return max(self.steps, _EACH * images) if images > _FEW else self.steps
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..corrections import Corrections, Stroke
 from ..geometry import UniformWarp
 from ..imaging import ImageError, Pyramid, sample
 from ..imaging.level import scaled
-from ..network import DeformedSegmenter, ModelConfig, image_for_model, look, place
+from ..network import DeformedSegmenter, ModelConfig, image_for_model, look
+from ..network.placing import Overview, choose
 from ..training.scenes import Levels
+from .drawing import anchors
 
 __all__ = ["CorrectedImage", "Prepared", "check_image", "prepare"]
 
-# Pixels of the finest level that is held in memory: finer than any sampling point of the largest budgets needs.
+# Pixels of the finest level that is held of an image: finer than any sampling point of the largest budgets needs.
 _PIXELS = 1 << 22
+# Images that there is this room for; more of them share it.
+_IMAGES = 8
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class CorrectedImage:
 
 @dataclass
 class Prepared:
-    """An image in memory, within bounds that the budget sets.
+    """An image in memory: sampled uniformly, as its overview, and coarsely enough to find room beside the others.
 
     Parameters
     ----------
@@ -65,11 +71,13 @@ class Prepared:
     uniform : Tensor or None
         (1, C, h, w): uniformly sampled.
     levels : Levels
-        For learnt sampling; empty without it.
+        For learnt sampling, from the finest that has room on, see `prepare`; empty without it.
     strokes : list of Stroke
         All of them.
     held : frozenset of int
         Positions of those that are held back.
+    sampler : str
+        That of learnt sampling; empty: the model's own.
     """
 
     name: str
@@ -81,6 +89,12 @@ class Prepared:
     levels: Levels
     strokes: list[Stroke]
     held: frozenset[int] = frozenset()
+    sampler: str = ""
+
+    @cached_property
+    def anchors(self) -> cKDTree | None:
+        """What distances to strokes are measured from: made once, for every view and method."""
+        return anchors(self.strokes, self.shape)
 
     def distinct(self) -> list[str]:
         """Methods that differ on this image: where learnt sampling comes to uniform, one stands for both."""
@@ -110,31 +124,60 @@ def prepare(
     model: DeformedSegmenter,
     budget: tuple[int, int],
     methods: Sequence[str],
+    *,
+    fraction: float | None = None,
+    sampler: str = "",
+    images: int = 1,
 ) -> Prepared:
     """Read what every step looks at.
+
+    Parameters
+    ----------
+    image, strokes
+        What was corrected.
+    model : DeformedSegmenter
+        The base model.
+    budget : (int, int)
+        Sampling points.
+    methods : sequence of str
+        Of "uniform" and "learnt".
+    fraction : float, optional
+        Uniform fraction of "learnt"; the model's own choice without it.
+    sampler : str
+        Sampler of "learnt"; empty: the model's own.
+    images : int
+        How many are held in memory together. The finest level of up to 8 has 4 million pixels at most; more share this
+        room, but none has to be coarser than the budget's uniform sampling for it.
 
     Raises
     ------
     ImageError
         If the image cannot be read or does not fit the model.
+    ModelError
+        If the budget is impossible.
     """
     config = model.config
     with image_for_model(image.pyramid, config) as pyramid:
-        placed = {m: place(pyramid.shape, model, budget, m, seen=lambda: look(pyramid, model)) for m in methods}
-        ways = {m: (p.way, p.fraction) for m, p in placed.items()}
-        seen = [p.overview for p in placed.values() if p.overview is not None]
+
+        @cache
+        def seen() -> Overview:
+            return look(pyramid, model)
+
+        own = {"learnt": fraction}
+        chosen = {m: choose(model, budget, m, uniform_fraction=own.get(m), seen=seen) for m in methods}
+        ways = {m: (c.way, c.fraction) for m, c in chosen.items()}
         # out of inference mode, for gradients
-        overview = seen[0].image.clone() if seen else torch.zeros(1, pyramid.channels, 1, 1)
+        needed = any(c.overview is not None for c in chosen.values())
+        overview = seen().image.clone() if needed else torch.zeros(1, pyramid.channels, 1, 1)
         has_uniform = any(way == "uniform" for way, _ in ways.values())
         uniform = sample(pyramid, UniformWarp(), budget)[0] if has_uniform else None
-        levels = _levels(pyramid) if any(way != "uniform" for way, _ in ways.values()) else []
-    return Prepared(image.called, pyramid.shape, budget, ways, overview, uniform, levels, list(strokes))
+        room = max(_PIXELS * _IMAGES // max(_IMAGES, images), min(_PIXELS, budget[0] * budget[1]))
+        levels = _levels(pyramid, room) if any(way != "uniform" for way, _ in ways.values()) else []
+    return Prepared(image.called, pyramid.shape, budget, ways, overview, uniform, levels, list(strokes), sampler=sampler)
 
 
-def _levels(pyramid: Pyramid) -> Levels:
-    fine = next(
-        (k for k, v in enumerate(pyramid.levels) if v.shape[0] * v.shape[1] <= _PIXELS), len(pyramid.levels) - 1
-    )
+def _levels(pyramid: Pyramid, room: int) -> Levels:
+    fine = next((k for k, v in enumerate(pyramid.levels) if v.shape[0] * v.shape[1] <= room), len(pyramid.levels) - 1)
     found: Levels = []
     for level in pyramid.levels[fine:]:
         pixels = level.read(0, level.shape[0], 0, level.shape[1])

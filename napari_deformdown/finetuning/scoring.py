@@ -16,8 +16,8 @@ from .prepared import Prepared
 
 __all__ = ["on_strokes", "score_held_back"]
 
-# Points of a stroke that are looked at.
-_POINTS = 512
+# Points of a stroke that are looked at, at least and at most, and about how many of an image's strokes together.
+_FEWEST, _POINTS, _ALL = 16, 512, 100 * 512
 
 
 @torch.no_grad()
@@ -26,9 +26,8 @@ def on_strokes(model: DeformedSegmenter, image: Prepared, method: str, which: Se
     if not which:
         return []
     looked = look_at(model, image, method)
-    chosen = [
-        torch.from_numpy(s.points[:: max(1, len(s.points) // _POINTS)]) for s in (image.strokes[k] for k in which)
-    ]
+    most = min(_POINTS, max(_FEWEST, _ALL // len(which)))
+    chosen = [torch.from_numpy(s.points[:: max(1, len(s.points) // most)]) for s in (image.strokes[k] for k in which)]
     found = looked.at(torch.cat(chosen)).cpu()
     out = []
     for part, k in zip(found.split([len(c) for c in chosen], 1), which, strict=True):
@@ -46,8 +45,10 @@ def score_held_back(
     by_class: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for image in images:
         held = sorted(image.held)
-        for method in image.ways:
-            for k, found in zip(held, on_strokes(model, image, method, held), strict=True):
+        # what comes to the same is looked at once
+        by_way = {image.ways[m][0]: on_strokes(model, image, m, held) for m in image.distinct()}
+        for method, (way, _) in image.ways.items():
+            for k, found in zip(held, by_way[way], strict=True):
                 total[method].append(float(found[-1]))
                 by_class[method][names[image.strokes[k].label]].append(float(found[-1]))
     return HeldBackScored(

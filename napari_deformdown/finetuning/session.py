@@ -65,6 +65,8 @@ class Session:
         self._optimiser = torch.optim.AdamW(groups, weight_decay=0.0)
         self._generator = torch.Generator().manual_seed(options.seed)
         self._order: list[int] = []
+        #: Positions of the images that were looked at.
+        self.reached: set[int] = set()
         strokes = sum(len(image.strokes) for image in images)
         self._hold = 0.0 if self.fresh else options.hold * (1 + _FEW / strokes)
         self._views: dict[tuple[int, int], tuple[Mirror, dict[str, _Held]]] = {}
@@ -93,6 +95,7 @@ class Session:
         losses: list[float] = []
         holds: list[float] = []
         for index in self._next_images():
+            self.reached.add(index)
             image, strokes = self.images[index], self._seen(self.images[index])
             mirror, held = self._view(index)
             for method in image.distinct():
@@ -170,7 +173,7 @@ def _held(
         evenly, own = torch.rand(2, _TABLE, 2, generator=generator, dtype=torch.float64)
         points = torch.cat([evenly, mirror.points(looked.warp.to_image(own[None])[0].double())])
         known = looked.at(points).cpu()
-        free = freedom(points, image.strokes, image.shape, options.reach * side)
+        free = freedom(points, image.anchors, image.shape, options.reach * side)
         found[method] = _Held(points, known, alike(known) * (1 - free))
     return found
 

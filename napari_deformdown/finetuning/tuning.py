@@ -13,7 +13,7 @@ import torch
 
 from ..corrections import hold_back, strokes
 from ..network import DeformedSegmenter, ModelError
-from .doubting import agreement_fell, contradicted, too_small
+from .doubting import agreement_fell, contradicted, not_reached, too_small
 from .events import (
     DoubtRaised,
     FinetuneEvent,
@@ -83,7 +83,9 @@ def finetune(
     taken = [replace(image, corrections=image.corrections.copy()) for image in images]
     ready: list[Prepared] = []
     for number, image in enumerate(taken, 1):
-        ready.append(prepare(image, strokes(image.corrections), model, budget, options.methods))
+        found = strokes(image.corrections)
+        own = {"fraction": options.fraction, "sampler": options.sampler, "images": len(taken)}
+        ready.append(prepare(image, found, model, budget, options.methods, **own))
         yield ImagePrepared(image.called, number, len(taken))
     _hold_back(ready, options)
     yield _started(ready, model)
@@ -99,23 +101,27 @@ def finetune(
     if any(one.held for one in ready):
         before = score_held_back(model, ready, "before")
         yield before
-    session = Session(model, ready, options)
+    total = options.steps_for(sum(bool(one.strokes) for one in ready))
+    session = Session(model, ready, replace(options, steps=total))
     held = [one.held for one in ready]
     steps, done, start = 0, 0.0, time.monotonic()
-    while done < 1:
+    while True:
+        # also at the very end, where the last step was as long as all the rest
         if before is not None and after is None and done >= _LET_IN:
             after = score_held_back(session.result(), ready, "after")
             yield after
             yield from doubted(agreement_fell(before, after))
             for one in ready:
                 one.held = frozenset()
+        if done >= 1:
+            break
         loss, hold = session.step(steps, done)
         steps += 1
         spent = time.monotonic() - start
-        done = max(steps / options.steps, spent / options.seconds if options.seconds else 0.0)
-        yield FinetuneStep(steps, options.steps, loss, hold, max(0.0, spent / done * (1 - done)))
+        done = max(steps / total, spent / options.seconds if options.seconds else 0.0)
+        yield FinetuneStep(steps, total, loss, hold, max(0.0, spent / done * (1 - done)))
     result = session.result()
-    yield from doubted(contradicted(result, ready))
+    yield from doubted(contradicted(result, ready), not_reached(ready, session.reached))
     for one, those in zip(ready, held, strict=True):
         one.held = those
     seconds = round(time.monotonic() - began, 2)
