@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .errors import ImageError
 
-__all__ = ["IGNORE", "LabelIds", "ids_from_table", "label_source", "shortened"]
+__all__ = ["IGNORE", "LabelIds", "ids_from_table", "joined", "label_source", "shortened"]
 
 # What stands for pixels of which nothing is known, in all labels after reading.
 IGNORE = 255
@@ -24,6 +24,8 @@ _UNKNOWN = 256
 _TABLE = 1 << 16
 # Pixels that are looked up at a time: indices take eight bytes each.
 _PIECE = 1 << 20
+# Errors that are named at once.
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,12 @@ class LabelIds:
         )
 
     @property
+    def ignored(self) -> tuple[int, ...]:
+        """The ids in the files of pixels of which nothing is known."""
+        own = () if self.ignore is None or self.ignore in self._mapped else (self.ignore,)
+        return (*own, *(k for k, v in self._mapped.items() if v == IGNORE))
+
+    @property
     def _mapped(self) -> Mapping[int, int]:
         return self.mapping or {}
 
@@ -222,6 +230,13 @@ def shortened(items: Iterable[Any], most: int = 10) -> str:
     words = [str(item) for item in items]
     rest = len(words) - most
     return ", ".join(words[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def joined(errors: Iterable[Exception]) -> ImageError:
+    """One error that says what several say; of very many, the first ones."""
+    words = [str(error) for error in errors]
+    rest = f" And {len(words) - _NAMED} more." if len(words) > _NAMED else ""
+    return ImageError(" ".join(words[:_NAMED]) + rest)
 
 
 def _whole(value: Any) -> int | None:

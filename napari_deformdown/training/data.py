@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from ..imaging import ImageError, Pyramid, open_image
-from ..imaging.pairs import LabelIds, LabelledPair, open_labels
+from ..imaging.label_ids import joined, shortened
+from ..imaging.level import Level
+from ..imaging.pairs import IGNORE, LabelIds, LabelledPair, open_labels
 from ..network import ModelConfig
 from ..network.inference import image_for_model
-from .scenes import Scene
+from .scenes import SMALLEST_SIDE, Scene
 
 __all__ = ["PairScenes", "channel_statistics", "check_pairs", "open_pair", "value_range"]
 
@@ -22,8 +24,10 @@ __all__ = ["PairScenes", "channel_statistics", "check_pairs", "open_pair", "valu
 _VALUES = 3 << 24
 # Part of the pixels at either end that may lie outside of a measured range.
 _TAIL = 0.001
-# Images that statistics are taken from; errors that are named at once.
-_MEASURED, _NAMED = 64, 10
+# Images that statistics are taken from.
+_MEASURED = 64
+# Pixels of labels that are counted at a time, and how many such strips lie between two that are looked at in turn.
+_STRIP, _APART = 1 << 22, 8
 _GIGABYTES = 6.0
 
 
@@ -71,10 +75,8 @@ class PairScenes(Sequence[Scene]):
     def _load(self, pair: LabelledPair) -> Scene:
         image, labels = open_pair(pair, self._ids)
         with image, image_for_model(image, self._config) as pyramid:
-            most = _VALUES // pyramid.channels
-            level = next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= most), pyramid.levels[-1])
             try:
-                return Scene.from_pyramid(pyramid, _at_centres(labels, (level.shape[0], level.shape[1])))
+                return Scene.from_pyramid(pyramid, _at_centres(labels, _trained_on(pyramid).shape))
             except ValueError as error:
                 raise ImageError(f"{pair.image}: {error}") from error
 
@@ -96,7 +98,7 @@ def open_pair(pair: LabelledPair, ids: LabelIds) -> tuple[Pyramid, Any]:
 
 
 def value_range(pairs: Sequence[LabelledPair], config: ModelConfig) -> tuple[float, float] | None:
-    """Values that stand for 0 and 1, measured on all images, or None for 8 bit images, whose own range serves.
+    """Values that stand for 0 and 1, measured on all images, or None for 8 and 1 bit images, whose own range serves.
 
     The range of a type says little of 12 bit in 16, or of floats. All but a thousandth of each image's pixels at either
     end lie within.
@@ -106,7 +108,7 @@ def value_range(pairs: Sequence[LabelledPair], config: ModelConfig) -> tuple[flo
         with open_image(pair.image) as image, image_for_model(image, config) as pyramid:
             level = next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= 1 << 20), pyramid.levels[-1])
             pixels = level.read(0, level.shape[0], 0, level.shape[1])
-        if pixels.dtype == np.uint8:
+        if pixels.dtype == np.uint8 or pixels.dtype.kind == "b":
             return None
         known = pixels[np.isfinite(pixels)]
         if known.size:
@@ -115,23 +117,99 @@ def value_range(pairs: Sequence[LabelledPair], config: ModelConfig) -> tuple[flo
     return (min(low), max(high)) if low and min(low) < max(high) else None
 
 
-def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds) -> None:
+def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfig | None = None) -> None:
     """Open every image and its labels once: better now than in mid-work.
+
+    Parameters
+    ----------
+    pairs : sequence of LabelledPair
+        Images to train on, and those whose split is "validation".
+    ids : LabelIds
+        What the labels' ids stand for.
+    config : ModelConfig, optional
+        Of the model to be trained: with it, whether its channels are there is looked at too.
 
     Raises
     ------
     ImageError
-        If any cannot be read, do not fit, or hold ids of no class; all of them are named.
+        If any cannot be read, do not fit each other or the model, are too small, or hold ids of no class; all of them
+        are named. Or if a class is in no label to train on: a network would learn that it never occurs.
     """
-    wrong = []
+    wrong: list[ImageError] = []
+    counts = np.zeros(IGNORE + 1, np.int64)
+    lazy: list[LabelledPair] = []
     for pair in pairs:
+        training = pair.split != "validation"
         try:
-            open_pair(pair, ids)[0].close()
+            image, labels = open_pair(pair, ids)
+            with image:
+                _check_image(pair, image, config, training)
+            if training and isinstance(labels, np.ndarray):
+                counts += sum(_counted(labels))
+            elif training:
+                lazy.append(pair)
         except ImageError as error:
-            wrong.append(str(error))
+            wrong.append(error)
     if wrong:
-        rest = f" And {len(wrong) - _NAMED} more." if len(wrong) > _NAMED else ""
-        raise ImageError(" ".join(wrong[:_NAMED]) + rest)
+        raise joined(wrong)
+    for pair in lazy:
+        _count_until_found(pair, ids, counts)
+    missing = _missing(counts, ids)
+    if missing:
+        raise _never_labelled(missing, float(counts[IGNORE] / counts.sum()), ids, config)
+
+
+def _check_image(pair: LabelledPair, image: Pyramid, config: ModelConfig | None, training: bool) -> None:
+    """Whether a model can be trained on an image, or be validated on it."""
+    if config is not None:
+        image_for_model(image, config).close()
+    rows, columns = _trained_on(image).shape
+    if training and min(rows, columns) < SMALLEST_SIDE:
+        raise ImageError(
+            f"{pair.image} has {rows} x {columns} pixels, but an image to train on has at least {SMALLEST_SIDE} a side."
+        )
+
+
+def _trained_on(pyramid: Pyramid) -> Level:
+    """The level that is full resolution in training."""
+    most = _VALUES // pyramid.channels
+    return next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= most), pyramid.levels[-1])
+
+
+def _counted(labels: Any) -> Iterator[NDArray[np.int64]]:
+    """Pixels of each class id, and of `IGNORE`, of one strip after the other; neighbours not one after the other."""
+    rows = max(1, _STRIP // labels.shape[1])
+    strips = range(0, labels.shape[0], rows)
+    for top in (top for first in range(_APART) for top in strips[first::_APART]):
+        yield np.bincount(np.asarray(labels[top : top + rows]).reshape(-1), minlength=IGNORE + 1)
+
+
+def _count_until_found(pair: LabelledPair, ids: LabelIds, counts: NDArray[np.int64]) -> None:
+    """Add labels that are read where they are looked at to counts, for as long as a class is missing."""
+    if not _missing(counts, ids):
+        return
+    image, labels = open_pair(pair, ids)
+    image.close()
+    for part in _counted(labels):
+        counts += part
+        if not _missing(counts, ids):
+            return
+
+
+def _missing(counts: NDArray[np.int64], ids: LabelIds) -> list[int]:
+    return np.flatnonzero(counts[: ids.classes] == 0).tolist()
+
+
+def _never_labelled(missing: Sequence[int], ignored: float, ids: LabelIds, config: ModelConfig | None) -> ImageError:
+    """The error that tells classes which no label holds; they are often what is ignored, as in masks of 0 and 255."""
+    names = [str(k) if config is None else f"{k} ({config.classes[k].name})" for k in missing]
+    said = f"No label to train on holds the class{'es' * (len(names) > 1)} {shortened(names)}."
+    if ignored and ids.ignored:
+        said += (
+            f" {ignored:.1%} of the pixels are ignored, as the id {shortened(ids.ignored)} is: where that is a class, "
+            f'say so in [data.ids], as in "{ids.ignored[0]}" = {missing[0]}, or choose another id for ignore.'
+        )
+    return ImageError(f"{said} Add images with labels of every class, map their ids, or leave the class out.")
 
 
 def channel_statistics(scenes: Sequence[Scene]) -> tuple[tuple[float, ...], tuple[float, ...]]:

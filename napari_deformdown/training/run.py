@@ -43,10 +43,9 @@ def run_plan(
 
 
 def _prepare(plan: TrainingPlan) -> Training:
-    check_pairs([*plan.training_pairs, *plan.validation_pairs], plan.ids)
     chosen = frozenset(plan.model) | frozenset(plan.training)
     options = TrainingOptions(**{"seed": plan.seed, **plan.training})
-    config, options = apply_preset(plan.preset, _config(plan), options, chosen)
+    config, options = apply_preset(plan.preset, _checked_config(plan), options, chosen)
     scenes = PairScenes(plan.training_pairs, plan.ids, config)
     mean, std = channel_statistics(scenes)
     config = replace(config, mean=config.mean if "mean" in chosen else mean, std=config.std if "std" in chosen else std)
@@ -73,8 +72,23 @@ def _validation_image(pair: LabelledPair, ids: LabelIds) -> LabelledImage:
     return LabelledImage(pair.name, pair.image, partial(open_labels, pair.labels, ids))
 
 
+def _checked_config(plan: TrainingPlan) -> ModelConfig:
+    """The configuration that the images were found to fit, with their values where nobody has said them."""
+    pairs = [*plan.training_pairs, *plan.validation_pairs]
+    try:
+        config = _config(plan)
+    except ImageError:
+        # where the first image is broken, all that are broken are named
+        check_pairs(pairs, plan.ids)
+        raise
+    check_pairs(pairs, plan.ids, config)
+    if config.value_range is None:
+        config = replace(config, value_range=value_range(plan.training_pairs, config))
+    return config
+
+
 def _config(plan: TrainingPlan) -> ModelConfig:
-    """The configuration, with the channels and the values of the images where nobody has said them."""
+    """The configuration, with the channels of the images where nobody has said them."""
     model: dict[str, Any] = dict(plan.model)
     first = plan.training_pairs[0].image
     with open_image(first) as image:
@@ -88,7 +102,4 @@ def _config(plan: TrainingPlan) -> ModelConfig:
     if names and channels == count:
         model.setdefault("channel_names", tuple(names))
     measured = {"mean": (0.5,) * channels, "std": (0.25,) * channels}
-    config = ModelConfig(name=plan.name, description=plan.description, classes=plan.classes, **{**measured, **model})
-    if config.value_range is None:
-        config = replace(config, value_range=value_range(plan.training_pairs, config))
-    return config
+    return ModelConfig(name=plan.name, description=plan.description, classes=plan.classes, **{**measured, **model})

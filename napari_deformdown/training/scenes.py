@@ -18,10 +18,10 @@ from ..imaging.building import halve
 from ..imaging.level import scaled
 from ..imaging.pairs import IGNORE
 
-__all__ = ["Scene", "View", "random_view"]
+__all__ = ["SMALLEST_SIDE", "Scene", "View", "random_view"]
 
-# Edge shares are halved down to about this side.
-_SMALLEST = 32
+# Edge shares are halved down to about this side; no image to train on is smaller.
+SMALLEST_SIDE = 32
 _ROUNDING = 1e-5
 
 Levels = list[tuple[Tensor, tuple[float, float]]]
@@ -67,8 +67,8 @@ class Scene:
         fitting = [k for k, level in enumerate(pyramid.levels) if level.shape[:2] == labels.shape]
         if not fitting:
             raise ValueError(f"Labels have the size {labels.shape}, the image {pyramid.shape}.")
-        if min(labels.shape) < _SMALLEST:
-            raise ValueError(f"An image to train on has at least {_SMALLEST} pixels a side, not {labels.shape}.")
+        if min(labels.shape) < SMALLEST_SIDE:
+            raise ValueError(f"An image to train on has at least {SMALLEST_SIDE} pixels a side, not {labels.shape}.")
         full = pyramid.levels[fitting[0]].scale
         levels: Levels = []
         for level in pyramid.levels[min(max(finest, fitting[0]), len(pyramid.levels) - 1) :]:
@@ -80,7 +80,7 @@ class Scene:
         share = torch.stack([edges, whole != IGNORE], -1).float().numpy()
         edge_levels: Levels = []
         scale = 1.0
-        while min(share.shape[:2]) >= _SMALLEST:
+        while min(share.shape[:2]) >= SMALLEST_SIDE:
             share, scale = halve(share), scale * 2
             edge_levels.append((torch.from_numpy(np.ascontiguousarray(share.transpose(2, 0, 1))), (scale, scale)))
         where = (edges.nonzero().float() + 0.5) / torch.tensor(labels.shape)

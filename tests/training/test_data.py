@@ -101,3 +101,63 @@ def test_statistics_weigh_images_alike(tmp_path) -> None:
         pairs.append(pair)
     mean, std = channel_statistics(PairScenes(pairs, IDS, CONFIG))
     assert mean == (0.5,) * 3 and std == (0.5,) * 3
+
+
+def test_a_class_that_no_label_to_train_on_holds_is_an_error_that_names_it(tmp_path) -> None:
+    pairs = [make_pair(tmp_path, name) for name in "abc"]
+    for pair in pairs[:2]:  # masks as many programs write them
+        labels = np.asarray(Image.open(pair.labels))
+        Image.fromarray(255 * labels).save(pair.labels)
+    pairs[2] = LabelledPair(pairs[2].image, pairs[2].labels, "c", "validation")
+    with pytest.raises(ImageError, match=r'class 1 \(b\).*% of the pixels are ignored, as the id 255 is.*"255" = 1'):
+        check_pairs(pairs, IDS, CONFIG)
+    check_pairs(pairs[:2], LabelIds(2, {255: 1}), CONFIG)
+    # what is ignored may lie beside all classes
+    check_pairs([make_pair(tmp_path, "d"), *pairs], IDS, CONFIG)
+    with pytest.raises(ImageError, match=r"holds the classes 2, 3\. Add images") as error:
+        check_pairs([make_pair(tmp_path, "d")], LabelIds(4))
+    assert "ignored" not in str(error.value)
+
+
+def test_labels_that_are_not_in_memory_are_read_for_classes_that_are_nowhere_else(tmp_path, monkeypatch) -> None:
+    pair = make_pair(tmp_path, "a")
+    labels = np.zeros((96, 128), np.uint8)
+    labels[64, 3] = 1
+    path = tmp_path / "lazy.tif"
+    tifffile.imwrite(path, labels, tile=(16, 16))
+    monkeypatch.setattr("napari_deformdown.imaging.label_files._LAZY", 0)
+    monkeypatch.setattr(module, "_STRIP", 16 * 128)
+    read = []
+    counted = module._counted
+    monkeypatch.setattr(module, "_counted", lambda labels: (read.append(part) or part for part in counted(labels)))
+    lazy = LabelledPair(pair.image, path, "a")
+    check_pairs([lazy], IDS)
+    assert sum(part.sum() for part in read) == labels.size - 16 * 128
+    read.clear()
+    check_pairs([lazy, pair], IDS)
+    assert sum(part.sum() for part in read) == labels.size
+    with pytest.raises(ImageError, match="class 2"):
+        check_pairs([lazy], LabelIds(3))
+
+
+def test_images_that_do_not_fit_the_model_or_are_too_small_are_all_named(tmp_path) -> None:
+    pairs = [make_pair(tmp_path, name) for name in "abcd"]
+    tifffile.imwrite(pairs[0].image, np.zeros((96, 128, 2), np.uint8), photometric="minisblack", planarconfig="contig")
+    tifffile.imwrite(pairs[1].image, np.zeros((96, 128), np.uint8))
+    pairs[1] = LabelledPair(pairs[1].image, pairs[1].labels, "b", "validation")
+    pairs[2] = make_pair(tmp_path, "c", (16, 128))
+    with pytest.raises(ImageError, match=r"(?s)image a has 2 channels.*image b has 1 channel.*c\.tif has 16 x 128"):
+        check_pairs(pairs, IDS, CONFIG)
+    # what is only looked at may be as small as it likes
+    check_pairs([pairs[3], LabelledPair(pairs[2].image, pairs[2].labels, "c", "validation")], IDS, CONFIG)
+
+
+def test_images_of_one_bit_need_no_range(tmp_path) -> None:
+    pair = make_pair(tmp_path, "a")
+    image = np.asarray(Image.open(pair.labels)).astype(bool)
+    Image.fromarray(image).save(tmp_path / "bits.png")
+    config = ModelConfig(name="m", classes=CONFIG.classes, channels=1, mean=(0.5,), std=(0.5,))
+    bits = LabelledPair(tmp_path / "bits.png", pair.labels, "bits")
+    assert value_range([bits], config) is None
+    scene = PairScenes([bits], IDS, config)[0]
+    np.testing.assert_array_equal(scene.levels[0][0][0].numpy(), image)

@@ -186,3 +186,18 @@ def test_other_meanings_of_the_labels_are_another_training(plan_file, tmp_path) 
     plan_file.write_text(_PLAN.replace("[[classes]]", '[data.ids]\n"0" = 1\n"1" = 0\n[[classes]]', 1))
     with pytest.raises(ModelError, match="other settings or data"):
         list(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
+
+
+def test_images_that_do_not_fit_the_first_one_are_all_said_before_training(plan_file, tmp_path) -> None:
+    for name in "bc":
+        (tmp_path / "images" / "b.tif").unlink(missing_ok=True)
+        Image.fromarray(np.zeros((96, 144), np.uint8)).save(tmp_path / "images" / f"{name}.png")
+    with pytest.raises(ImageError, match=r"(?s)image b has 1 channel.*image c has 1 channel"):
+        next(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
+
+
+def test_a_broken_first_image_hides_no_other(plan_file, tmp_path) -> None:
+    (tmp_path / "images" / "a.png").write_bytes(b"no image")
+    (tmp_path / "labels" / "c.png").write_bytes(b"no image")
+    with pytest.raises(ImageError, match=r"(?s)a\.png.*c\.png"):
+        next(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
