@@ -76,7 +76,7 @@ def agreement_fell(before: HeldBackScored, after: HeldBackScored) -> DoubtRaised
 
 
 def not_reached(images: Sequence[Prepared], reached: Set[int]) -> DoubtRaised | None:
-    """Corrected images that no step looked at, as the time was over.
+    """Corrected images that no step looked at before the time was over.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def not_reached(images: Sequence[Prepared], reached: Set[int]) -> DoubtRaised | 
     named = ", ".join(missed[:_NAMED]) + (f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else "")
     return DoubtRaised(
         f"{len(missed)} of {len(corrected)} corrected images {'was' if len(missed) == 1 else 'were'} not looked at "
-        f"({named}): give more time."
+        f"({named}): give more time or steps."
     )
 
 

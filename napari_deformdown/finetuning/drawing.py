@@ -47,7 +47,9 @@ def anchors(strokes: Sequence[Stroke], shape: tuple[int, int]) -> cKDTree | None
     if not strokes:
         return None
     most = min(_ANCHORS, max(_FEWEST, _ALL // len(strokes)))
-    return cKDTree(np.concatenate([s.points[:: max(1, len(s.points) // most)] for s in strokes]) * np.array(shape, float))
+    return cKDTree(
+        np.concatenate([s.points[:: max(1, len(s.points) // most)] for s in strokes]) * np.array(shape, float)
+    )
 
 
 def freedom(points: Tensor, near: cKDTree | None, shape: tuple[int, int], reach: float) -> Tensor:

@@ -85,8 +85,9 @@ class FinetuneOptions:
     def __post_init__(self) -> None:
         for field in fields(self):
             value, default = getattr(self, field.name), field.default
-            number = isinstance(default, float) or default is None
-            wanted: tuple[type, ...] = (int, float, *([NoneType] if default is None else [])) if number else (type(default),)
+            wanted: tuple[type, ...] = (type(default),)
+            if default is None or isinstance(default, float):
+                wanted = (int, float, *([NoneType] if default is None else []))
             if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
                 raise ModelError(f"{field.name} has the wrong type: {value!r}.")
         if self.steps < 1 or self.points < 1:

@@ -173,7 +173,9 @@ def prepare(
         uniform = sample(pyramid, UniformWarp(), budget)[0] if has_uniform else None
         room = max(_PIXELS * _IMAGES // max(_IMAGES, images), min(_PIXELS, budget[0] * budget[1]))
         levels = _levels(pyramid, room) if any(way != "uniform" for way, _ in ways.values()) else []
-    return Prepared(image.called, pyramid.shape, budget, ways, overview, uniform, levels, list(strokes), sampler=sampler)
+    return Prepared(
+        image.called, pyramid.shape, budget, ways, overview, uniform, levels, list(strokes), sampler=sampler
+    )
 
 
 def _levels(pyramid: Pyramid, room: int) -> Levels:

@@ -83,9 +83,17 @@ def finetune(
     taken = [replace(image, corrections=image.corrections.copy()) for image in images]
     ready: list[Prepared] = []
     for number, image in enumerate(taken, 1):
-        found = strokes(image.corrections)
-        own = {"fraction": options.fraction, "sampler": options.sampler, "images": len(taken)}
-        ready.append(prepare(image, found, model, budget, options.methods, **own))
+        one = prepare(
+            image,
+            strokes(image.corrections),
+            model,
+            budget,
+            options.methods,
+            fraction=options.fraction,
+            sampler=options.sampler,
+            images=len(taken),
+        )
+        ready.append(one)
         yield ImagePrepared(image.called, number, len(taken))
     _hold_back(ready, options)
     yield _started(ready, model)
@@ -102,11 +110,11 @@ def finetune(
         before = score_held_back(model, ready, "before")
         yield before
     total = options.steps_for(sum(bool(one.strokes) for one in ready))
-    session = Session(model, ready, replace(options, steps=total))
+    session = Session(model, ready, options)
     held = [one.held for one in ready]
     steps, done, start = 0, 0.0, time.monotonic()
     while True:
-        # also at the very end, where the last step was as long as all the rest
+        # after the last step as well, where it was so long that half-way was passed with it
         if before is not None and after is None and done >= _LET_IN:
             after = score_held_back(session.result(), ready, "after")
             yield after

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
@@ -130,7 +130,8 @@ class Tuning(QWidget):
         setup = self._setup()
         if setup is None:
             return False
-        options = self._options(setup.base.methods)
+        # at the very points that are shown
+        options = replace(self._options(setup.base.methods), fraction=setup.base.fraction, sampler=setup.base.sampler)
         self._left_out, self._doubts, self.doubtful = list(setup.notes), [], []
         self.curve.clear()
         self._job = job = Job(_work(self._engine, setup, options), self)

@@ -10,14 +10,19 @@ import torch
 
 from napari_deformdown.corrections import Corrections, Stroke, strokes
 from napari_deformdown.finetuning import CorrectedImage, FinetuneOptions, HeldBackScored
+from napari_deformdown.finetuning import prepared as prepared_module
+from napari_deformdown.finetuning import scoring as scoring_module
 from napari_deformdown.finetuning.doubting import agreement_fell
-from napari_deformdown.finetuning.drawing import alike, draw_corrected, freedom
-from napari_deformdown.finetuning.looking import Mirror, look_at
+from napari_deformdown.finetuning.drawing import alike, anchors, draw_corrected, freedom
+from napari_deformdown.finetuning.looking import Look, Mirror, look_at
 from napari_deformdown.finetuning.losses import hold_loss, robust_loss
+from napari_deformdown.finetuning.options import _SAMPLERS
 from napari_deformdown.finetuning.prepared import prepare
+from napari_deformdown.finetuning.scoring import on_strokes, score_held_back
 from napari_deformdown.finetuning.session import Session
+from napari_deformdown.geometry import SAMPLERS
 from napari_deformdown.imaging import Pyramid
-from napari_deformdown.network import segment
+from napari_deformdown.network import look, place, segment
 
 
 def test_the_robust_loss_is_cross_entropy_at_zero_and_weighs_by_probability() -> None:
@@ -54,10 +59,10 @@ def test_classes_are_drawn_alike_and_strokes_by_the_root_of_their_area() -> None
 
 def test_freedom_falls_with_the_distance_in_pixels() -> None:
     points = torch.tensor([[0.5, 0.5], [0.6, 0.5], [0.5, 0.55], [0.0, 0.0]], dtype=torch.float64)
-    found = freedom(points, [stroke(0, 1, 0.5)], (100, 200), 10.0)
+    found = freedom(points, anchors([stroke(0, 1, 0.5)], (100, 200)), (100, 200), 10.0)
     np.testing.assert_allclose(found[:3], [1, np.exp(-0.5), np.exp(-0.5)], atol=1e-5)
     assert found[3] < 1e-4
-    assert not freedom(points, [], (100, 200), 10.0).any()
+    assert not freedom(points, anchors([], (100, 200)), (100, 200), 10.0).any()
 
 
 def test_all_classes_that_are_found_count_alike() -> None:
@@ -81,6 +86,89 @@ def prepared(bent_model, rng):
         CorrectedImage(image, corrections), strokes(corrections), bent_model, (16, 24), ("uniform", "learnt")
     )
     return image, ready
+
+
+@pytest.mark.parametrize("sampler", ["attraction", "transport", "monge"])
+def test_a_look_follows_ones_own_fraction_and_sampler(bent_model, prepared, sampler, rng) -> None:
+    image, ready = prepared
+    corrected = CorrectedImage(image, Corrections((256, 384)))
+    own = prepare(corrected, [], bent_model, (16, 24), ("uniform", "learnt"), fraction=0.6, sampler=sampler)
+    assert own.ways["learnt"] == ("learnt", 0.6) and own.ways["uniform"] == ready.ways["uniform"]
+    points = rng.random((500, 2))
+    placed = place(
+        (256, 384), bent_model, (16, 24), uniform_fraction=0.6, sampler=sampler, seen=lambda: look(image, bent_model)
+    )
+    expected = segment(image, bent_model, (16, 24), placed=placed).probabilities_at(points * (256, 384) - 0.5)
+    found = look_at(bent_model, own, "learnt").at(torch.from_numpy(points))
+    np.testing.assert_allclose(found.detach().numpy(), expected, atol=2e-3)
+    found[0].sum().backward()
+    gradient = bent_model.density_net.head.weight.grad
+    assert gradient is not None and gradient.abs().sum() > 0
+
+
+def test_all_samplers_that_options_know_are_there() -> None:
+    assert set(_SAMPLERS) < set(SAMPLERS)
+
+
+def test_many_images_share_the_room_of_some(bent_model, monkeypatch) -> None:
+    image = Pyramid.from_array(np.zeros((256, 384, 3), np.uint8), name="zeros")
+    monkeypatch.setattr(prepared_module, "_PIXELS", 256 * 384)
+    sides = {}
+    for images in (1, 8, 9, 33, 10**6):
+        ready = prepare(
+            CorrectedImage(image, Corrections((256, 384))), [], bent_model, (16, 24), ("learnt",), images=images
+        )
+        sides[images] = tuple(ready.levels[0][0].shape[1:])
+    shapes = [level.shape[:2] for level in image.levels]
+    assert sides[1] == sides[8] == shapes[0] and sides[9] == shapes[1]
+    for images, side in sides.items():
+        assert side == shapes[-1] or side[0] * side[1] <= max(8 * 256 * 384 / max(images, 8), 16 * 24)
+
+
+def test_an_overview_is_read_once_for_all_methods(make_tiny_model, monkeypatch) -> None:
+    read = []
+    monkeypatch.setattr(prepared_module, "look", lambda *a: read.append(a) or look(*a))
+    image = Pyramid.from_array(np.zeros((256, 384, 3), np.uint8), name="zeros")
+    model = make_tiny_model(context=True)  # uniform sampling looks at it as well
+    ready = prepare(CorrectedImage(image, Corrections((256, 384))), [], model, (16, 24), ("uniform", "learnt"))
+    assert len(read) == 1 and ready.overview.shape[-1] > 1
+
+
+def test_what_comes_to_the_same_is_scored_once(make_tiny_model, prepared, monkeypatch) -> None:
+    image, ready = prepared
+    model = make_tiny_model(seed=1, uniform_fraction=1.0)
+    both = prepare(
+        CorrectedImage(image, Corrections((256, 384))), ready.strokes, model, (16, 24), ("uniform", "learnt")
+    )
+    both.held = frozenset([0])
+    looked = []
+    monkeypatch.setattr(scoring_module, "look_at", lambda *a: looked.append(a) or look_at(*a))
+    scored = score_held_back(model, [both], "before")
+    assert len(looked) == 1 and scored.agreement["uniform"] == scored.agreement["learnt"]
+    assert scored.per_class["uniform"] == scored.per_class["learnt"]
+
+
+def test_the_work_does_not_grow_with_strokes(bent_model, prepared, monkeypatch) -> None:
+    _, ready = prepared
+    points = np.random.default_rng(0).random((4096, 2))
+    one = Stroke(1, points, 4096, (0, 64, 0, 64))
+    assert anchors([one] * 100, (256, 384)).n == 100 * 128 and anchors([one] * 1000, (256, 384)).n < 2 * 100 * 128
+    asked = []
+    at = Look.at
+    monkeypatch.setattr(Look, "at", lambda self, points: asked.append(len(points)) or at(self, points))
+    for count in (100, 1000):
+        on_strokes(bent_model, replace(ready, strokes=[one] * count), "uniform", range(count))
+    assert asked[0] == 100 * 512 and asked[1] < 2 * asked[0]
+
+
+def test_distances_to_strokes_are_prepared_once(bent_model, prepared, monkeypatch) -> None:
+    _, ready = prepared
+    made = []
+    monkeypatch.setattr(prepared_module, "anchors", lambda *a: made.append(a) or anchors(*a))
+    session = Session(bent_model, [ready], FinetuneOptions(points=16))
+    for number in range(6):
+        session.step(number, 0.0)
+    assert len(session._views) > 1 and len(made) == 1
 
 
 def test_few_strokes_are_held_more_tightly(bent_model, prepared) -> None:

@@ -202,6 +202,44 @@ def test_what_is_too_small_to_be_seen_is_said(bent_model, image) -> None:
     assert "smaller than a sampling point" in sentence
 
 
+def test_the_users_own_fraction_and_sampler_are_tuned_with(make_tiny_model, image) -> None:
+    """Where the model's own choice is uniform sampling, a fraction of one's own makes the learnt cell learn."""
+    model = make_tiny_model(seed=1, uniform_fraction=1.0, twin=True)
+    torch.nn.init.normal_(model.density_net.head.weight, std=2.0)
+    model.twin = copy.deepcopy(model.segmenter)
+    base = {m: segment(image, model, (16, 24), m, uniform_fraction=0.2).probabilities for m in ("uniform", "learnt")}
+    *_, finished = run(model, image, options=replace(FAST, fraction=0.2, sampler="transport"))
+    assert finished.record["sampled_as"]["halves"] == {"uniform": "uniform", "learnt": "learnt"}
+    assert (finished.record["options"]["fraction"], finished.record["options"]["sampler"]) == (0.2, "transport")
+    for method, before in base.items():
+        after = segment(image, finished.model, (16, 24), method, uniform_fraction=0.2).probabilities
+        assert (after - before).abs().max() > 0.1
+    other = run(model, image, options=replace(FAST, fraction=0.2))[-1].model
+    assert not same(weights(other), weights(finished.model))
+
+
+def test_each_of_many_images_is_looked_at(bent_model, image) -> None:
+    names = [f"image {k}" for k in range(14)]
+    images = [CorrectedImage(image, BOTH, name) for name in names]
+    assert FinetuneOptions().steps_for(12) == 36 and FinetuneOptions(steps=2).steps_for(12) == 2
+    assert FinetuneOptions().steps_for(100) == 300 and FinetuneOptions(steps=500).steps_for(100) == 500
+    options = replace(FAST, methods=("uniform",), points=16)
+    steps = [e for e in finetune(bent_model, images, (16, 24), options) if isinstance(e, FinetuneStep)]
+    assert len(steps) == steps[-1].total == 3 * 14
+    # and those that time did not allow for are said
+    events = list(finetune(bent_model, images, (16, 24), replace(options, seconds=1e-6)))
+    (doubt,) = [e.sentence for e in events if isinstance(e, DoubtRaised) and "looked at" in e.sentence]
+    assert doubt.startswith("13 of 14 corrected images were not looked at") and "10 more" in doubt
+    assert doubt in events[-1].record["doubts"]
+
+
+@pytest.mark.parametrize("change", [{"steps": 1}, {"steps": 100, "seconds": 1e-6}])
+def test_held_back_strokes_are_scored_however_few_steps_there_are(bent_model, image, change) -> None:
+    finished = run(bent_model, image, MANY, replace(FAST, held_back=0.3, **change))[-1]
+    assert finished.after is not None and finished.after.strokes == 3
+    assert finished.record["steps"] == 1 and finished.record["held_back"]["strokes"] == 3
+
+
 def test_time_is_kept(bent_model, image) -> None:
     events = run(bent_model, image, options=replace(FAST, steps=10_000, seconds=1e-6))
     assert sum(isinstance(e, FinetuneStep) for e in events) == 1
@@ -273,6 +311,10 @@ def test_what_cannot_be_tuned_is_said_at_once(tiny_model, image, corrections, er
         {"mix": 0.0},
         {"hold": -1.0},
         {"steps": 1.5},
+        {"fraction": 0.0},
+        {"fraction": "auto"},
+        {"fraction": True},
+        {"sampler": "edge"},
     ],
 )
 def test_impossible_options_are_said(change) -> None:
