@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..imaging import ImageError, Pyramid, open_image
+from ..imaging.label_ids import IGNORE, joined
 from ..network import DeformedSegmenter, ModelConfig, segment
 from ..network.inference import image_for_model
 from .boundaries import count_boundaries
@@ -19,6 +24,11 @@ from .rows import EvaluationRow
 from .truth import Truth
 
 __all__ = ["LabelledImage", "check_images", "evaluate"]
+
+_log = logging.getLogger(__name__)
+
+# More of an image than this may not be ignored without a word.
+_MOST = 0.5
 
 Progress = Callable[[str, int, int], None]
 # Told of an image that is left out, and why.
@@ -82,13 +92,19 @@ def check_images(
     Raises
     ------
     ImageError
-        If an image cannot be opened, does not fit the model, or has labels of another size.
+        If an image cannot be opened, does not fit the model, or has labels of another size; all of them are named.
     """
+    wrong: list[ImageError] = []
     for number, image in enumerate(images):
         if progress is not None:
             progress("checking", number, len(images))
-        with image.opened() as (pyramid, _):
-            image_for_model(pyramid, model.config).close()
+        try:
+            with image.opened() as (pyramid, _):
+                image_for_model(pyramid, model.config).close()
+        except ImageError as error:
+            wrong.append(error)
+    if wrong:
+        raise joined(wrong)
 
 
 def evaluate(
@@ -105,7 +121,7 @@ def evaluate(
 
     Each method has run once at each budget before anything is timed, and on every image one that reads the overview at
     the largest budget; methods take turns at being the first on an image. None pays for a network's or a file's first
-    use.
+    use. A warning is logged of images of which most is not labelled, and where all labels are of one class.
 
     Parameters
     ----------
@@ -172,6 +188,7 @@ def evaluate(
             on_error(image.name, error)
             continue
         rows += [found[budget, method] for budget in budgets for method in methods]
+    _warn_of_ignored(rows)
     return rows
 
 
@@ -206,6 +223,27 @@ def _row(
         risk=risk,
         cost=cost,
     )
+
+
+def _warn_of_ignored(rows: Sequence[EvaluationRow]) -> None:
+    """Say where figures stand on little: masks of 0 and 255 are the usual reason, whose foreground is ignored."""
+    images = {row.image: row for row in rows}
+    ignored = {name: 1 - float(row.counts.sum()) / math.prod(row.shape) for name, row in images.items()}
+    for name, share in ignored.items():
+        if share > _MOST:
+            _log.warning("%.1f %% of the pixels of %s have no label (%d) and count nowhere.", 100 * share, name, IGNORE)
+    if not any(ignored.values()):
+        return
+    pixels = np.sum([row.counts.sum(1) for row in images.values()], 0)
+    known = [name for name, n in zip(rows[0].classes, pixels, strict=True) if n]
+    if len(known) < 2:
+        _log.warning(
+            "Nothing but %s is labelled in any image, and %.1f %% of the pixels are ignored: if their id, %d by "
+            "default, is a class, map it to that class.",
+            known[0] if known else "what is ignored",
+            100 * sum(ignored.values()) / len(ignored),
+            IGNORE,
+        )
 
 
 def _names(config: ModelConfig) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..network import Segmentation
 
-__all__ = ["confusion", "iou", "score_segmentation"]
+__all__ = ["confusion", "iou", "of_the_truth", "score_segmentation"]
 
 _STRIP = 256
 
@@ -30,6 +30,14 @@ def iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     union = counts.sum(0) + counts.sum(1) - hit
     ratio: NDArray[np.float64] = np.divide(hit, union, out=np.full(len(hit), np.nan), where=union > 0)
     return ratio
+
+
+def of_the_truth(scores: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Scores (..., K) with NaN for classes without a true pixel in a confusion matrix (K, K).
+
+    Else a few stray pixels would weigh as much as a class.
+    """
+    return np.where(counts.sum(1) > 0, scores, np.nan)
 
 
 def score_segmentation(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .boundaries import WIDTHS, BoundaryCounts
 from .calibration import Reliability, pooled
 from .cost import Cost
-from .metrics import iou
+from .metrics import iou, of_the_truth
 
 __all__ = ["EvaluationRow", "average", "dice"]
 
@@ -87,11 +87,12 @@ def average(rows: Sequence[EvaluationRow]) -> list[dict[str, Any]]:
     """One row for each budget and method, in the order of their first rows, as JSON types.
 
     Two ways to sum up images stand beside each other. Without a prefix, a figure is averaged over images: `miou` is the
-    mean of each image's mean IoU over the classes that occur in its truth or its result, `per_class` each class's mean
-    IoU over the images in which it occurs; so are `foreground_miou` (without class 0), `mdice`, `dice_per_class`,
-    `boundary_iou` and `trimap_iou` (by width in pixels), `ceiling_miou`, `ceiling_per_class`, `sampled_miou`, `ece`,
-    `brier`, `aurc` and all costs (but `peak_mb`, the largest). With the prefix `pooled_`, pixels of all images are
-    counted together first, so that an image counts by its size, and a class by its pixels in all of them.
+    mean of each image's mean IoU over the classes that occur in its truth, `per_class` each class's mean IoU over the
+    images in whose truth it occurs: elsewhere a few stray pixels would weigh as much as a class. So are
+    `foreground_miou` (without class 0), `mdice`, `dice_per_class`, `boundary_iou` and `trimap_iou` (by width in
+    pixels), `ceiling_miou`, `ceiling_per_class`, `sampled_miou`, `ece`, `brier`, `aurc` and all costs (but `peak_mb`,
+    the largest). With the prefix `pooled_`, pixels of all images are counted together first, so that an image counts by
+    its size, a class by its pixels in all of them, and what is found where it is not lowers it wherever that is.
 
     What is known of no image is None.
     """
@@ -122,8 +123,9 @@ def _overlap(group: Sequence[EvaluationRow]) -> dict[str, Any]:
         ("{}sampled_miou", "{}sampled_per_class", lambda row: row.sampled, iou),
     ]
     for mean, per_class, counts, score in kinds:
-        each = np.stack([score(counts(row)) for row in group])
-        together = score(np.sum([counts(row) for row in group], 0))
+        total = np.sum([counts(row) for row in group], 0)
+        each = np.stack([of_the_truth(score(counts(row)), counts(row)) for row in group])
+        together = of_the_truth(score(total), total)
         for prefix, values in (("", each), ("pooled_", together[None])):
             found[mean.format(prefix)] = _mean(_means(values))
             found[per_class.format(prefix)] = dict(zip(names, map(_number, _means(values.T)), strict=True))
@@ -133,13 +135,13 @@ def _overlap(group: Sequence[EvaluationRow]) -> dict[str, Any]:
 
 
 def _along_boundaries(group: Sequence[EvaluationRow]) -> dict[str, Any]:
-    parts = [row.boundaries for row in group]
-    together = sum(parts[1:], parts[0])
+    parts = [(row.boundaries, row.counts) for row in group]
+    together = sum((b for b, _ in parts[1:]), parts[0][0]), np.sum([c for _, c in parts], 0)
     found: dict[str, Any] = {}
-    for prefix, counts in (("", parts), ("pooled_", [together])):
+    for prefix, several in (("", parts), ("pooled_", [together])):
         # (images, widths)
-        inner = np.stack([_means(c.boundary_iou()) for c in counts])
-        trimap = np.stack([_means(c.trimap_iou()) for c in counts])
+        inner = np.stack([_means(of_the_truth(b.boundary_iou(), c)) for b, c in several])
+        trimap = np.stack([_means(of_the_truth(b.trimap_iou(), c)) for b, c in several])
         for key, values in (("boundary_iou", inner), ("trimap_iou", trimap)):
             found[prefix + key] = {str(w): _mean(values[:, k]) for k, w in enumerate(WIDTHS)}
     found["boundary_level"] = max(row.boundary_level for row in group)

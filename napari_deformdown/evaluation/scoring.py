@@ -14,7 +14,7 @@ from ..imaging import IGNORE
 from ..imaging.axes import chunk_lengths
 from ..network import Segmentation
 from .boundaries import WIDTHS, count_boundaries, nearness
-from .metrics import confusion, iou
+from .metrics import confusion, iou, of_the_truth
 
 __all__ = ["BOUNDARY_WIDTH", "MethodScore", "Scoring"]
 
@@ -162,11 +162,10 @@ class Scoring:
         per_class = boundary = None
         if self._known is not None:
             found = confusion(self._known, labels, classes)
-            absent = found.sum(1) == 0
-            per_class = iou(found)
+            per_class = of_the_truth(iou(found), found)
             boundaries = count_boundaries(self._known, labels, classes, self._near)
-            boundary = boundaries.boundary_iou()[WIDTHS.index(self.boundary_width >> self.level)]
-            per_class[absent] = boundary[absent] = np.nan
+            inner = boundaries.boundary_iou()[WIDTHS.index(self.boundary_width >> self.level)]
+            boundary = of_the_truth(inner, found)
         return MethodScore(
             points=points,
             share=points / math.prod(self.shape),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation import LabelledImage, iou, score_segmentation
+from ..evaluation.metrics import of_the_truth
 from ..geometry import spread as spread_of
 from ..imaging.mirrored import mirrored, mirrored_pyramid, mirrored_region
 from ..network import DeformedSegmenter, image_for_model, look, segment
@@ -63,9 +64,9 @@ def mean_iou(
     fraction: float | None = None,
     mirrors: Mirrors = _MIRRORS[:1],
 ) -> float:
-    """Mean over classes of the IoU, from `pooled_confusion`; 0 without any labelled pixel."""
+    """Mean IoU over the classes that the truth has, from `pooled_confusion`; 0 without any labelled pixel."""
     counts = pooled_confusion(model, images, budget, method, fraction, mirrors)
-    return float(np.nanmean(iou(counts))) if counts.any() else 0.0
+    return float(np.nanmean(of_the_truth(iou(counts), counts))) if counts.any() else 0.0
 
 
 def choose_floors(
@@ -86,27 +87,27 @@ def choose_floors(
         For each fraction; when they are through, `model.config` is another one.
     """
     kinds, mirrors = _kinds(model, images), mirrors_for(images)
-    places = [(budget, spread) for budget in budgets for spread in kinds]
+    places = [(budget, kind) for budget in budgets for kind in kinds]
     tried: dict[float, list[float]] = {}
     for fraction in sorted(fractions):
-        tried[fraction] = [mean_iou(model, kinds[s], budget, "learnt", fraction, mirrors) for budget, s in places]
+        tried[fraction] = [mean_iou(model, of_kind, b, "learnt", fraction, mirrors) for b, (_, of_kind) in places]
         named = {
-            f"{h}x{w}" if len(kinds) == 1 else f"{h}x{w}, spread {s:.3f}": miou
-            for ((h, w), s), miou in zip(places, tried[fraction], strict=True)
+            f"{h}x{w}" if len(kinds) == 1 else f"{h}x{w}, spread {s:.3g}": miou
+            for ((h, w), (s, _)), miou in zip(places, tried[fraction], strict=True)
         }
         yield FloorTried(fraction, named)
     flattest_first = sorted(tried, reverse=True)  # of equals the first one counts
     floors = []
-    for points, spread in sorted({(h * w, s) for (h, w), s in places}):
-        at = [k for k, ((h, w), s) in enumerate(places) if (h * w, s) == (points, spread)]
+    for points, spread in sorted({(h * w, s) for (h, w), (s, _) in places}):
+        at = [k for k, ((h, w), (s, _)) in enumerate(places) if (h * w, s) == (points, spread)]
         together = {fraction: sum(tried[fraction][k] for k in at) for fraction in flattest_first}
         floors.append((points, spread, max(together, key=together.__getitem__)))
     default = max(flattest_first, key=lambda f: sum(tried[f]))
     model.config = replace(model.config, uniform_fraction=default, floors=tuple(floors))
 
 
-def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> dict[float, list[LabelledImage]]:
-    """Images by the spread of their densities: of one kind, or of two where that says much more about them."""
+def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> list[tuple[float, list[LabelledImage]]]:
+    """Images with the spread of their densities: of one kind, or of two where that says much more about them."""
     model.eval()
     spreads = []
     for image in images:
@@ -121,10 +122,11 @@ def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> dict[fl
         at = min(splits)[1]
         if logs[at:].mean() - logs[:at].mean() > np.log(_APART):
             kinds = [order[:at], order[at:]]
-    return {
-        round(float(np.exp(np.mean([np.log(spreads[k]) for k in kind]))), 4): [images[k] for k in kind]
+    # in significant digits: a density in a single cell of very many covers less than any decimal place
+    return [
+        (float(f"{np.exp(np.mean([np.log(spreads[k]) for k in kind])):.4g}"), [images[k] for k in kind])
         for kind in kinds
-    }
+    ]
 
 
 def choose_twin(

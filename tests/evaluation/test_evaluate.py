@@ -103,6 +103,29 @@ def test_an_image_that_does_not_fit_the_model_is_said_before_any_work(bent_model
         check_images(bent_model, [*images, grey])
 
 
+def test_all_images_that_do_not_fit_are_named_at_once(bent_model, images) -> None:
+    grey = LabelledImage("grey", Pyramid.from_array(images[0].image[..., 0], name="grey"), images[0].labels)
+    wrong = LabelledImage("wrong", images[0].image, np.zeros((10, 20), np.uint8))
+    with pytest.raises(ImageError, match="grey has 1 channel.*labels of wrong have"):
+        check_images(bent_model, [images[0], grey, images[1], wrong])
+
+
+def test_what_is_ignored_is_said_where_it_is_most_or_all_of_the_foreground(bent_model, images, caplog) -> None:
+    evaluate(bent_model, images, [(8, 8)], ["uniform", "edge"])
+    assert not caplog.records
+    labels = np.where(images[0].labels == 1, IGNORE, 0).astype(np.uint8)
+    evaluate(bent_model, [LabelledImage("mask", images[0].image, labels)], [(8, 8)], ["uniform", "edge"])
+    (record,) = caplog.records
+    share = f"{100 * (labels == IGNORE).mean():.1f} %"
+    assert "Nothing but background is labelled" in record.message and share in record.message
+    caplog.clear()
+    labels = images[0].labels.copy()
+    labels[:70] = IGNORE
+    evaluate(bent_model, [LabelledImage("half", images[0].image, labels), images[1]], [(8, 8)], ["uniform"])
+    (record,) = caplog.records
+    assert record.message.startswith("58.3 % of the pixels of half have no label")
+
+
 def test_an_image_that_fails_in_mid_work_does_not_lose_the_others(bent_model, images) -> None:
     class Damaged:
         shape = SHAPE

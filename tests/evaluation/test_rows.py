@@ -55,9 +55,9 @@ def test_images_are_averaged_and_pixels_are_pooled() -> None:
     rows = [row([[90, 0], [0, 10]]), row([[1, 1], [0, 0]], image="b")]
     (found,) = average(rows)
     assert found["images"] == 2
-    # of "thing", the second image has a false pixel and no true one: its IoU is 0 there
-    assert found["per_class"] == pytest.approx({"background": (1 + 0.5) / 2, "thing": 0.5})
-    assert found["miou"] == pytest.approx((1 + 0.25) / 2)
+    # of "thing", the second image has a false pixel and no true one: it says nothing of the class, but for all pixels
+    assert found["per_class"] == pytest.approx({"background": (1 + 0.5) / 2, "thing": 1})
+    assert found["miou"] == pytest.approx((1 + 0.5) / 2)
     assert found["pooled_per_class"] == pytest.approx({"background": 91 / 92, "thing": 10 / 11})
     assert found["pooled_miou"] == pytest.approx((91 / 92 + 10 / 11) / 2)
 
@@ -69,6 +69,20 @@ def test_a_class_counts_only_where_it_occurs() -> None:
     # the first image has no foreground at all
     assert found["foreground_miou"] == pytest.approx(0.5)
     assert found["miou"] == pytest.approx((1 + 0.5) / 2)
+
+
+def test_stray_pixels_of_a_class_that_is_nowhere_do_not_weigh_as_a_class() -> None:
+    (found,) = average([row([[90, 0, 1], [0, 9, 0], [0, 0, 0]])])
+    for prefix in ("", "pooled_"):
+        assert found[f"{prefix}per_class"]["other"] is None and found[f"{prefix}dice_per_class"]["other"] is None
+        assert found[f"{prefix}miou"] == pytest.approx((90 / 91 + 1) / 2)
+        assert found[f"{prefix}foreground_miou"] == 1
+        assert found[f"{prefix}trimap_iou"]["8"] == pytest.approx((90 / 91 + 1) / 2)
+    # of the third class's band, nothing was met
+    union = np.tile([2, 2, 9], (6, 1))
+    boundaries = BoundaryCounts(np.tile([1, 1, 0], (6, 1)), union, np.zeros((6, 3, 3), np.int64))
+    (found,) = average([row([[90, 0, 1], [0, 9, 0], [0, 0, 0]], boundaries=boundaries)])
+    assert found["boundary_iou"]["1"] == found["pooled_boundary_iou"]["1"] == 0.5
 
 
 def test_costs_are_means_and_the_peak_is_the_largest() -> None:

@@ -10,7 +10,8 @@ from napari_deformdown.evaluation import LabelledImage
 from napari_deformdown.imaging import Pyramid
 from napari_deformdown.network import DeformedSegmenter, segment
 from napari_deformdown.training import FloorTried, choose_floors, choose_twin
-from napari_deformdown.training.choosing import mirrors_for, pooled_confusion
+from napari_deformdown.training import choosing as module
+from napari_deformdown.training.choosing import mean_iou, mirrors_for, pooled_confusion
 
 BUDGETS = ((16, 24), (32, 48))
 
@@ -100,3 +101,22 @@ def test_few_images_are_looked_at_in_mirrors_as_well(tiny_model, image) -> None:
         np.testing.assert_array_equal(seen, pooled_confusion(model, [as_file], budget, "learnt", 0.2))
         part = pooled_confusion(model, [region], budget, "learnt", 0.2, [(y, x)])
         assert part.sum() == 130 * 200 and part[2].sum() == seen[2].sum()
+
+
+def test_stray_pixels_of_a_class_that_no_image_has_are_no_class(tiny_model, image) -> None:
+    perfect(tiny_model)
+    with torch.no_grad():
+        tiny_model.segmenter.bias[1] = 8.0  # between dark and bright
+    counts = pooled_confusion(tiny_model, [image], BUDGETS[1], "uniform")
+    assert counts[:, 1].sum() and not counts[1].any()
+    overlap = np.diag(counts) / (counts.sum(0) + counts.sum(1) - np.diag(counts))
+    assert mean_iou(tiny_model, [image], BUDGETS[1], "uniform") == pytest.approx((overlap[0] + overlap[2]) / 2)
+
+
+@pytest.mark.parametrize("least", [3e-6, 2e-5])
+def test_spreads_of_very_steep_densities_are_kept(tiny_model, image, least, monkeypatch) -> None:
+    found = iter([least, 1.6 * least, 1.6 * least])
+    monkeypatch.setattr(module, "spread_of", lambda density: next(found))
+    list(choose_floors(tiny_model, [image] * 3, BUDGETS[:1], fractions=(0.2, 1.0)))
+    spreads = sorted(s for _, s, _ in tiny_model.config.floors)
+    assert spreads == pytest.approx([least, 1.6 * least], rel=1e-3)
