@@ -61,7 +61,7 @@ def score_segmentation(
     y0, y1, x0, x1 = region or (0, segmentation.shape[0], 0, segmentation.shape[1])
     classes = len(segmentation.classes)
     counts = np.zeros((classes, classes), np.int64)
-    for top, bottom in _strips(y0, y1):
+    for top, bottom in _strips(y0, y1 if x0 < x1 else y0):
         found = segmentation.labels(0, (top, bottom, x0, x1))
         counts += confusion(np.asarray(truth[top:bottom, x0:x1]), found, classes)
     return counts

@@ -49,9 +49,10 @@ def pooled_confusion(
     for image in images:
         with image.opened() as (pyramid, labels):
             for y, x in mirrors:
-                result = segment(mirrored_pyramid(pyramid, y=y, x=x), model, budget, method, uniform_fraction=fraction)
-                truth = mirrored(labels, [axis for axis, on in enumerate((y, x)) if on])
-                region = mirrored_region(image.region, pyramid.shape, y=y, x=x)
+                seen = mirrored_pyramid(pyramid, y=y, x=x)
+                truth = mirrored(labels, [axis for axis, on in enumerate((y, x)) if on], seen.shape)
+                region = mirrored_region(image.region, seen.shape, y=y, x=x)
+                result = segment(seen, model, budget, method, uniform_fraction=fraction)
                 counts += score_segmentation(result, truth, region)
     return counts
 

@@ -120,3 +120,13 @@ def test_spreads_of_very_steep_densities_are_kept(tiny_model, image, least, monk
     list(choose_floors(tiny_model, [image] * 3, BUDGETS[:1], fractions=(0.2, 1.0)))
     spreads = sorted(s for _, s, _ in tiny_model.config.floors)
     assert spreads == pytest.approx([least, 1.6 * least], rel=1e-3)
+
+
+def test_mirrors_of_uneven_images_count_what_they_show(tiny_model) -> None:
+    labels = np.zeros((203, 301), np.uint8)
+    labels[60:90, 90:200] = 2
+    image = LabelledImage("odd", Pyramid.from_array(np.repeat(labels[..., None] * 127, 3, -1)), labels)
+    counts = pooled_confusion(perfect(tiny_model), [image], (100, 150), "uniform", mirrors=[(True, True)])
+    assert counts.sum() == 200 * 296 and counts[2].sum() == 30 * 110
+    left_out = LabelledImage("r", image.image, labels, (0, 203, 299, 301))
+    assert not pooled_confusion(tiny_model, [left_out], BUDGETS[0], "uniform", mirrors=[(True, True)]).any()
