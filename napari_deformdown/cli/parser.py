@@ -42,13 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except (Cancelled, OSError, RuntimeError, MemoryError) as error:
         return _say(error, FAILED, options.debug)
+    except Exception as error:  # nobody is to read a traceback who has not asked for it
+        return _say(error, FAILED, options.debug, f"An unexpected {type(error).__name__}, see --debug: ")
 
 
-def _say(error: BaseException, code: int, debug: bool) -> int:
+def _say(error: BaseException, code: int, debug: bool, before: str = "") -> int:
     if debug:
         raise error
     text = " ".join(str(error).split()) or type(error).__name__
-    sys.stderr.write(f"napari-deformdown: {text}\n")
+    sys.stderr.write(f"napari-deformdown: {before}{text}\n")
     return code
 
 

@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..imaging.errors import ImageError
 from ..network.config import ModelError
 from .arguments import parse_count
 from .progress import Bars
@@ -51,21 +52,29 @@ def _run(options: argparse.Namespace) -> int:
     with _opened(options.events if speaks else None, options) as events, Bars() as bars:
         import torch
 
-        from ..training.events import PartStarted, TrainingStep
+        from ..training.events import PartStarted, TrainingResumed, TrainingStep
+        from ..training.joint import TrainingError
         from ..training.run import run_plan
 
         if options.threads:
             torch.set_num_threads(options.threads)
-        stage = ""
-        for event in run_plan(plan, options.output, device=options.device, restart=options.restart):
-            if isinstance(event, TrainingStep) and speaks:
-                bars(stage, event.step, event.total)
-                bars.note(f"loss {event.loss:.3f}")
-            elif isinstance(event, PartStarted):
-                stage = f"training, {event.part}"
-            if events is not None:
-                events.write(json.dumps(event_record(event), allow_nan=False) + "\n")
-                events.flush()
+        stage, at_work = "", False
+        try:
+            for event in run_plan(plan, options.output, device=options.device, restart=options.restart):
+                at_work = at_work or isinstance(event, (TrainingResumed, TrainingStep))
+                if isinstance(event, TrainingStep) and speaks:
+                    bars(stage, event.step, event.total)
+                    bars.note(f"loss {event.loss:.3f}")
+                elif isinstance(event, PartStarted):
+                    stage = f"training, {event.part}"
+                if events is not None:
+                    events.write(json.dumps(event_record(event), allow_nan=False) + "\n")
+                    events.flush()
+        except (ImageError, ModelError) as error:
+            if at_work or isinstance(error, TrainingError):
+                # it is no bad input any more, but a failure in mid-work
+                raise RuntimeError(str(error)) from error
+            raise
     if speaks:
         sys.stdout.write(f"{options.output}\n")
     return 0

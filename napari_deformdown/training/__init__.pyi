@@ -12,6 +12,7 @@ from .events import TrainingFinished as TrainingFinished
 from .events import TrainingResumed as TrainingResumed
 from .events import TrainingStep as TrainingStep
 from .events import TwinTried as TwinTried
+from .joint import TrainingError as TrainingError
 from .joint import train as train
 from .options import PRESETS as PRESETS
 from .options import TrainingOptions as TrainingOptions

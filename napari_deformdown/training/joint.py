@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..imaging import ImageError
 from ..network import DeformedSegmenter, ModelError
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from .distributed import average_buffers, average_gradients, rank, shared, world_size
@@ -20,11 +21,15 @@ from .options import TrainingOptions
 from .scenes import Scene
 from .step import step_losses
 
-__all__ = ["train"]
+__all__ = ["TrainingError", "train"]
 
 # Seeds of steps: far enough apart for seeds of trainings not to meet.
 _SEEDS = 1_000_003
 _LARGEST_NORM = 1.0
+
+
+class TrainingError(ModelError):
+    """A training that had begun cannot go on; the message says why and what to do."""
 
 
 def train(
@@ -64,7 +69,9 @@ def train(
     Raises
     ------
     ModelError
-        If the checkpoint is broken or of another training, or the loss is no longer a number.
+        If the checkpoint is broken or of another training.
+    TrainingError
+        If the loss is no longer a number, or an image cannot be read any more.
     """
     state = _State(model, options)
     key = fingerprint(model.config, options, data)
@@ -77,7 +84,10 @@ def train(
     model.train()
     saved = time.monotonic()
     for step in range(start, options.steps):
-        loss, edge_loss = state.step(scenes, step)
+        try:
+            loss, edge_loss = state.step(scenes, step)
+        except ImageError as error:
+            raise TrainingError(f"Training stopped at step {step + 1}: {error}") from error
         yield TrainingStep(step + 1, options.steps, loss, edge_loss)
         due = time.monotonic() - saved >= options.checkpoint_seconds or step + 1 == options.steps
         if folder is not None and due and rank() == 0:
@@ -120,7 +130,7 @@ class _State:
         average_gradients(self.model.parameters())
         parts = _all(self.model.segmenter), _all(self.model.density_net, self.model.context)
         if not clip_each(parts, _LARGEST_NORM):
-            raise ModelError(
+            raise TrainingError(
                 f"The loss is no longer a number at step {step + 1}. Lower the learning rates and start again."
             )
         self.optimiser.step()

@@ -18,7 +18,7 @@ from .events import ModelSaved, PartStarted, TrainingEvent, TrainingFinished, Tw
 from .joint import train
 from .options import TrainingOptions, apply_preset
 from .scenes import Scene
-from .starting import new_model
+from .starting import check_batches, new_model
 
 __all__ = ["PARTS", "Training", "is_finished", "run_training"]
 
@@ -111,7 +111,9 @@ def _train_part(training: Training, part: str, folder: Path, device: torch.devic
     config, options = training.config, training.options
     if part == "twin":
         config, options = apply_preset("uniform", config, options, frozenset({"sharpness"}))
-    model = new_model(config, options).to(device)
+    model = new_model(config, options)
+    check_batches(model, options)
+    model = model.to(device)
     yield from train(model, training.scenes, options, folder=folder, data=training.data)
 
 

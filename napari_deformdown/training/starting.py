@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from ..network import DeformedSegmenter, ModelConfig, ModelError, load_model
 from .options import TrainingOptions
 
-__all__ = ["LITE0", "new_model", "start_from"]
+__all__ = ["LITE0", "check_batches", "new_model", "start_from"]
 
 # ImageNet weights that a package carries, for machines without a model hub.
 LITE0 = "efficientnet-lite0"
@@ -25,6 +26,32 @@ def new_model(config: ModelConfig, options: TrainingOptions) -> DeformedSegmente
     if options.start:
         start_from(model, options.start)
     return model
+
+
+def check_batches(model: DeformedSegmenter, options: TrainingOptions) -> None:
+    """Whether the segmenter can be trained on batches of a single view; better now than in mid-work.
+
+    Batch normalisation needs several values of each channel, and some networks pool an image to one.
+
+    Raises
+    ------
+    ModelError
+        If it cannot.
+    """
+    network = None
+    for (h, w), count in options.batches:
+        if count > 1:
+            continue
+        # a copy: the layers' statistics are not to change
+        network = copy.deepcopy(model.segmenter).cpu().train() if network is None else network
+        try:
+            with torch.random.fork_rng([]), torch.no_grad():
+                network(torch.zeros(1, model.config.channels, h, w))
+        except ValueError as error:
+            raise ModelError(
+                f"The segmenter {model.config.segmenter.get('architecture', '')} cannot be trained on a batch of one "
+                f"view at {h} x {w}, for it normalises over a single value. Give a count of at least 2 in batches."
+            ) from error
 
 
 def start_from(model: DeformedSegmenter, source: str | Path | DeformedSegmenter) -> int:

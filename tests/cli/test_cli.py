@@ -188,6 +188,19 @@ def test_debug_shows_the_traceback(tmp_path):
         main([*words, "--debug"])
 
 
+@pytest.mark.parametrize("error", [ValueError, TypeError, RuntimeError, KeyError, ZeroDivisionError, MemoryError])
+def test_an_error_that_nobody_expects_is_one_sentence_and_code_1(error, capsys, monkeypatch):
+    def fail():
+        raise error("two\nlines")
+
+    monkeypatch.setattr("napari_deformdown.network.list_models", fail)
+    assert main(["models"]) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1 and "lines" in said and "Traceback" not in said
+    with pytest.raises(error):
+        main(["models", "--debug"])
+
+
 def test_unknown_sample_is_a_sentence(capsys):
     assert main(["demo", "--sample", "moon"]) == 2
     assert "blue-marble" in capsys.readouterr().err

@@ -14,6 +14,9 @@ from PIL import Image
 
 from napari_deformdown.cli import main
 from napari_deformdown.cli.train import event_record
+from napari_deformdown.imaging import ImageError
+from napari_deformdown.network import ModelError
+from napari_deformdown.training import PartStarted, TrainingError, TrainingResumed, TrainingStep
 
 CONFIG = """
 [data]
@@ -57,6 +60,8 @@ def run(capsys, *words):
         (CONFIG.replace('"images"', '"pictures"'), "There is no folder"),
         (CONFIG.replace('["b"]', '["z"]'), "not there: z"),
         (CONFIG + "[training]\nsteps = 1.5\n", "steps has the wrong type"),
+        (CONFIG + "[training]\nlearning_rate = -0.1\n", "learning_rate is a number above 0"),
+        (CONFIG + "[training]\nbatches = [[[64.0, 96.0], 2]]\n", "in whole numbers"),
     ],
 )
 def test_a_bad_configuration_is_one_sentence_and_code_2(text, sentence, config, tmp_path, capsys):
@@ -98,6 +103,31 @@ def test_a_broken_file_is_a_sentence_and_code_2(broken, config, tmp_path, capsys
     (tmp_path / broken).write_bytes(b"no image")
     code, lines = run(capsys, config, "--output", tmp_path / "model")
     assert code == 2 and len(lines) == 1 and Path(broken).name in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("events", "error", "expected"),
+    [
+        ([PartStarted("learnt")], ModelError("other settings"), 2),
+        ([PartStarted("learnt")], TrainingError("no number"), 1),
+        ([PartStarted("learnt"), TrainingStep(1, 2, 0.5, 0.5)], ImageError("c.png is damaged"), 1),
+        ([TrainingResumed(2, 2)], ModelError("no memory"), 1),
+        ([], ValueError("strange"), 1),
+    ],
+)
+def test_what_fails_in_mid_work_is_code_1(events, error, expected, config, tmp_path, capsys, monkeypatch):
+    def run_plan(*_, **__):
+        yield from events
+        raise error
+
+    monkeypatch.setattr("napari_deformdown.training.run.run_plan", run_plan)
+    code, lines = run(capsys, config, "--output", tmp_path / "model")
+    assert code == expected and len(lines) == 1 and str(error) in lines[0]
+
+
+def test_a_class_that_nothing_is_labelled_as_is_a_sentence_and_code_2(config, tmp_path, capsys):
+    code, lines = run(capsys, config, "--output", tmp_path / "model", "--device", "cpu")
+    assert code == 2 and len(lines) == 1 and "class 1 (gland)" in lines[0]
 
 
 def test_the_command_line_needs_no_torch():

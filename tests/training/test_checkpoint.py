@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from napari_deformdown.imaging import Pyramid
+from napari_deformdown.imaging import ImageError, Pyramid
 from napari_deformdown.network import ModelError
-from napari_deformdown.training import Scene, TrainingFinished, TrainingOptions, TrainingResumed, train
+from napari_deformdown.training import (
+    Scene,
+    TrainingError,
+    TrainingFinished,
+    TrainingOptions,
+    TrainingResumed,
+    train,
+)
 
 OPTIONS = TrainingOptions(
     steps=8, batches=(((12, 24), 2),), points=128, learning_rate=0.02, checkpoint_seconds=0.0, rotation=10.0
@@ -86,5 +93,14 @@ def test_a_loss_that_is_no_number_is_said(make_tiny_model, scene) -> None:
     model = make_tiny_model()
     with torch.no_grad():
         model.segmenter[0].weight.fill_(float("nan"))
-    with pytest.raises(ModelError, match="no longer a number at step 1"):
+    with pytest.raises(TrainingError, match="no longer a number at step 1"):
         next(train(model, [scene], OPTIONS))
+
+
+def test_an_image_that_is_damaged_in_mid_work_stops_the_training_with_a_sentence(make_tiny_model, scene) -> None:
+    class Damaged(list):
+        def __getitem__(self, index):
+            raise ImageError("a.tif cannot be read")
+
+    with pytest.raises(TrainingError, match=r"stopped at step 1: a\.tif cannot be read"):
+        next(train(make_tiny_model(), Damaged([scene]), OPTIONS))

