@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import tracemalloc
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_deformdown.corrections import Corrections, hold_back, strokes
+
+strokes_module = importlib.import_module("napari_deformdown.corrections.strokes")  # its function has its name
 
 
 def test_strokes_are_connected_areas() -> None:
@@ -40,6 +48,53 @@ def test_a_large_stroke_is_stood_for_by_some_of_its_pixels() -> None:
     (stroke,) = strokes(corrections)
     assert len(stroke.points) == 4096 and stroke.area == 1_000_000
     np.testing.assert_allclose(stroke.points.mean(0), 600 / 2000, atol=0.01)
+
+
+@given(seed=st.integers(0, 10_000), dense=st.floats(0.05, 0.95), most=st.sampled_from([7, 4096]))
+def test_strokes_are_those_of_a_plain_search(seed, dense, most) -> None:
+    """Areas in order, and of each the evenly chosen pixels, however few rows are looked at together."""
+    chance = np.random.default_rng(seed)
+    mask = (ndimage.uniform_filter(chance.random((90, 280)), 3) < 0.3 + 0.4 * dense) * chance.integers(1, 4)
+    mask = np.where(chance.random(mask.shape) < 0.02, 2, mask).astype(np.uint8)
+    mask[0, 0] = mask[0, -1] = 1  # both tiles are there
+    corrections = Corrections(mask.shape)
+    corrections.paint(mask)
+    expected = []
+    for value in (1, 2, 3):
+        areas, count = ndimage.label(mask == value, np.ones((3, 3)))
+        for number in range(1, count + 1):
+            y, x = np.nonzero(areas == number)
+            chosen = np.unique(np.linspace(0, len(y) - 1, min(len(y), most)).round().astype(int))
+            points = (np.stack([y, x], -1)[chosen] + 0.5) / mask.shape
+            expected.append((value - 1, len(y), (y.min(), y.max() + 1, x.min(), x.max() + 1), points))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strokes_module, "_BLOCK", int(chance.integers(1, 2000)), raising=False)
+        patch.setattr(strokes_module, "_MOST", most)
+        found = strokes(corrections)
+    assert [(s.label, s.area, s.box) for s in found] == [e[:3] for e in expected]
+    for one, (*_, points) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.points, points)
+
+
+def test_a_dense_mask_takes_a_few_bytes_a_pixel() -> None:
+    corrections = Corrections((2048, 2048))
+    corrections.paint(np.ones((2048, 2048), np.uint8))
+    tracemalloc.start()
+    try:
+        (stroke,) = strokes(corrections)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert stroke.area == 2048**2 and stroke.box == (0, 2048, 0, 2048)
+    assert peak < 8 * 2048**2
+
+
+def test_strokes_are_counted_once_for_all_that_are_held_back() -> None:
+    class Labels(list[int]):
+        def count(self, value: object) -> int:
+            raise AssertionError("all labels are gone through for each stroke")
+
+    assert len(hold_back(Labels([0] * 50 + [1] * 50), 0.2)) == 20
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
