@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 from ..finetuning.options import FinetuneOptions
 from ..network.config import LabelClass, ModelError
 from ..training.palette import class_colors
+from ..versions.record import NAME as VERSION
+from ..versions.record import checked_name, read_version
 from .arguments import parse_budget, parse_count
 from .progress import Bars
 
 if TYPE_CHECKING:
     from ..network import DeformedSegmenter
+    from ..versions import Version
     from .arguments import Commands
 
 __all__ = ["add_parser", "parse_classes"]
@@ -139,6 +142,7 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.threads:
         torch.set_num_threads(options.threads)
+    start = _start(options.model)
     model = load_model(options.model, options.device)
     if options.classes:
         model = _fresh(model, options.classes)
@@ -152,6 +156,7 @@ def _run(options: argparse.Namespace) -> int:
                 options.budget,
                 settings,
                 name=options.name,
+                start=start,
                 opened=bars.stage("opening"),
             ):
                 if isinstance(event, FinetuneStep):
@@ -176,6 +181,14 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _start(name: str) -> Version | None:
+    """The version that is tuned further; None for a model that is none."""
+    from ..network.catalogue import find_model
+
+    folder = find_model(name)
+    return read_version(folder) if (folder / VERSION).exists() else None
+
+
 def _fresh(model: DeformedSegmenter, classes: Sequence[LabelClass]) -> DeformedSegmenter:
     from ..finetuning import with_classes
 
@@ -184,6 +197,8 @@ def _fresh(model: DeformedSegmenter, classes: Sequence[LabelClass]) -> DeformedS
 
 def _check_outputs(options: argparse.Namespace) -> None:
     """Everything about the outputs that can be known before the work starts."""
+    if options.name:
+        checked_name(options.name)
     output: Path = options.output
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ModelError(f"{output} is there already. Give a new folder for the version.")

@@ -11,7 +11,8 @@ from typing import Any
 from ..corrections import CorrectedFile, read_corrections
 from ..imaging import open_image
 from ..network import DeformedSegmenter
-from ..versions import write_version
+from ..versions import Version, write_version
+from ..versions.record import checked_name
 from .events import FinetuneEvent, FinetuneFinished
 from .options import FinetuneOptions
 from .prepared import CorrectedImage
@@ -37,6 +38,7 @@ def finetune_files(
     options: FinetuneOptions | None = None,
     *,
     name: str = "",
+    start: Version | None = None,
     opened: Callable[[int, int], None] | None = None,
 ) -> Iterator[FinetuneEvent | VersionWritten]:
     """Fine-tune on files and write the version; see `finetune`.
@@ -49,13 +51,22 @@ def finetune_files(
         A new folder.
     name : str
         The version's; made of the model's and the number of corrections without it.
+    start : Version, optional
+        The version that the model is, where it is one: the new version's parent, which has its base.
     opened : callable, optional
         Called with (images opened, in all).
 
     Yields
     ------
     As `finetune`, at last VersionWritten
+
+    Raises
+    ------
+    ImageError, ModelError
+        As `finetune`; and if the name is no name, or the folder cannot be written.
     """
+    if name:
+        checked_name(name)
     with ExitStack() as stack:
         images = []
         for number, file in enumerate(files):
@@ -67,7 +78,10 @@ def finetune_files(
         for event in finetune(model, images, budget, options):
             yield event
             if isinstance(event, FinetuneFinished):
-                version = write_version(event.model, output, **version_facts(event, name))
+                facts = version_facts(event, name, start.id if start is not None else "")
+                if start is not None and start.base:
+                    facts["base"] = start.base
+                version = write_version(event.model, output, **facts)
                 yield VersionWritten(str(output), version.id, version.name)
 
 
@@ -81,7 +95,7 @@ def version_facts(event: FinetuneFinished, name: str = "", parent: str = "") -> 
     name : str
         The version's; made of the model's and the number of corrections without it.
     parent : str
-        Id of the version that it was compared with; the base model's name without it.
+        Id of the version that it was compared with or started from; the base model's name without it.
     """
     record = event.record
     strokes = record["strokes"]

@@ -33,9 +33,9 @@ class Version:
     created : str
         ISO 8601, UTC.
     parent : str
-        Id of the version that it was compared with, or the base model's name.
+        Id of the version that it was compared with or started from, or the base model's name.
     base : str
-        The model that its training started from.
+        The model that it and its parents were made from.
     data : str
         Fingerprint of all images' corrections that it learnt from.
     settings, scores : dict

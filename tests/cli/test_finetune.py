@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_deformdown.cli import main
 from napari_deformdown.network import LabelClass, ModelConfig, load_config, load_model, save_model
 from napari_deformdown.training import TrainingOptions, new_model
 from napari_deformdown.versions import VersionStore
+from napari_deformdown.versions.record import read_version
 
 SMALL = {"architecture": "Unet", "encoder": "tu-mobilenetv3_small_050", "decoder_channels": [16, 8, 8, 8, 8]}
 CONFIG = ModelConfig(
@@ -78,6 +80,18 @@ def test_a_version_is_written_that_other_commands_open(capsys, folders) -> None:
     assert VersionStore(folders / "store").import_folder(folders / "new").name == "mine"
 
 
+def test_a_version_that_is_tuned_further_is_the_parent(capsys, folders) -> None:
+    words = ("--steps", 1, "--seconds", 0, "--methods", "uniform")
+    assert run(capsys, folders, *words)[0] == 0
+    first = read_version(folders / "new")
+    kept = replace(first, base="my own")  # as the panel writes it of a model of one's own
+    (folders / "new" / "version.json").write_text(kept.to_json())
+    assert run(capsys, folders, *words, model="new", output="newer")[0] == 0
+    second = read_version(folders / "newer")
+    assert (first.parent, first.base) == ("base", "base")
+    assert (second.parent, second.base) == (first.id, "my own")
+
+
 def test_one_s_own_classes_start_from_nothing(capsys, folders) -> None:
     (folders / "corrections" / "b.geojson").unlink()
     code, _, _ = run(capsys, folders, "--steps", 1, "--classes", "ground,vessel=#ff0000", "--methods", "uniform")
@@ -101,9 +115,11 @@ def test_one_s_own_classes_start_from_nothing(capsys, folders) -> None:
         (("--classes", "one"), {}, "two or more"),
         (("--classes", "a,b=red"), {}, "colour"),
         (("--seconds", "-1"), {}, "number from 0"),
+        (("--name", "x" * 121), {}, "1 to 120 characters"),
     ],
 )
-def test_wrong_input_is_said_before_any_work(capsys, folders, words, changes, said) -> None:
+def test_wrong_input_is_said_before_any_work(capsys, folders, monkeypatch, words, changes, said) -> None:
+    monkeypatch.setattr("napari_deformdown.finetuning.folders.finetune", lambda *_: pytest.fail("work began"))
     code, _, err = run(capsys, folders, *words, **changes)
     assert code == 2 and said in " ".join(err), err
     assert not (folders / "new").exists()
