@@ -72,7 +72,8 @@ def save_model(model: DeformedSegmenter, folder: str | Path, *, half: bool = Tru
     # both are made before either is written
     contents = {
         "model.safetensors": save(weights),
-        "model.json": _pretty(model.config.to_dict()).encode("utf-8"),
+        # Names of files may be no text at all, and are replaced where they are not: they are for people only.
+        "model.json": _pretty(model.config.to_dict()).encode("utf-8", "replace"),
     }
     for name, content in contents.items():
         _write(folder / name, content)

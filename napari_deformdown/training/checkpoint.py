@@ -21,10 +21,12 @@ __all__ = ["fingerprint", "load_checkpoint", "remove_checkpoints", "save_checkpo
 _NAME = "checkpoint.pt"
 
 
-def fingerprint(config: ModelConfig, options: TrainingOptions, data: str = "") -> str:
-    """What must be the same for a training to go on: model, options but for the checkpoints' own, and data."""
+def fingerprint(config: ModelConfig, options: TrainingOptions, data: str = "", processes: int = 1) -> str:
+    """What must be the same for a training to go on: model, options but for the checkpoints' own, data, processes."""
     chosen = {k: v for k, v in asdict(options).items() if k not in ("checkpoint_seconds", "twin")}
-    text = json.dumps([config.to_dict(), chosen, data], sort_keys=True)
+    # a single process is not named: its checkpoints are what they were before several were possible
+    several = [processes] if processes > 1 else []
+    text = json.dumps([config.to_dict(), chosen, data, *several], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -59,7 +61,8 @@ def load_checkpoint(folder: Path, wanted: str) -> dict[str, Any] | None:
         raise ModelError(f"{path} cannot be read ({type(error).__name__}). Delete it to start again.") from error
     if found != wanted:
         raise ModelError(
-            f"{path} belongs to a training with other settings or data. Give another folder, or start again."
+            f"{path} belongs to a training with other settings or data, or of more or fewer processes. Give another "
+            "folder, or start again."
         )
     return state
 

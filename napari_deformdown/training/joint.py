@@ -74,7 +74,7 @@ def train(
         If the loss is no longer a number, or an image cannot be read any more.
     """
     state = _State(model, options)
-    key = fingerprint(model.config, options, data)
+    key = fingerprint(model.config, options, data, world_size())
     start = 0
     # What the first process finds holds for all, or they would wait for each other's steps.
     found = shared(lambda: None if folder is None else load_checkpoint(folder, key))
@@ -83,15 +83,23 @@ def train(
         yield TrainingResumed(start, options.steps)
     model.train()
     saved = time.monotonic()
+
+    def late() -> bool:
+        return time.monotonic() - saved >= options.checkpoint_seconds
+
     for step in range(start, options.steps):
         try:
             loss, edge_loss = state.step(scenes, step)
         except ImageError as error:
             raise TrainingError(f"Training stopped at step {step + 1}: {error}") from error
         yield TrainingStep(step + 1, options.steps, loss, edge_loss)
-        due = time.monotonic() - saved >= options.checkpoint_seconds or step + 1 == options.steps
-        if folder is not None and due and rank() == 0:
-            save_checkpoint(folder, {"fingerprint": key, **state.as_dict(step + 1)})
+        if folder is None:
+            continue
+        # One clock for all processes: every one of them has a part in what is saved.
+        if shared(late) or step + 1 == options.steps:
+            average_buffers(model)
+            if rank() == 0:
+                save_checkpoint(folder, {"fingerprint": key, **state.as_dict(step + 1)})
             saved = time.monotonic()
     yield TrainingFinished(state.finished())
 

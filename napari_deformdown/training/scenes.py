@@ -123,16 +123,18 @@ class View:
         side = (extent.prod(-1) * self.area).sqrt()
         return read_levels(self.scene.levels, self.scene.shape, self.to_image(points), side)
 
-    def edge_strength(self, points: Tensor, extent: Tensor) -> Tensor:
-        """Share of edges among the labelled pixels of the same cells: (1, h, w).
+    def edge_strength(self, points: Tensor, extent: Tensor) -> Tensor | None:
+        """Share of edges among the labelled pixels of the same cells: (1, h, w); None where no cell has any.
 
         A cell without any gets the mean of the others, as `geometry.edge_strength` has it.
         """
         side = (extent.prod(-1) * self.area).sqrt()
         share, known = read_levels(self.scene.edge_levels, self.scene.shape, self.to_image(points), side)[0]
         labelled = known > 0.01
+        if not labelled.any():
+            return None
         strength = torch.where(labelled, share / known.clamp(min=0.01), 0.0).clamp(max=1)
-        mean = strength.sum() / labelled.sum().clamp(min=1)
+        mean = strength.sum() / labelled.sum()
         return torch.where(labelled, strength, mean)[None]
 
     def labels_at(self, points: Tensor) -> Tensor:

@@ -140,10 +140,15 @@ def _density(
     features = features.float()
     logits = model.density_net.logits_of(features)
     grid, extent = identity.reads(*size)
-    strength = torch.cat([view.edge_strength(grid, extent) for view in views])
+    strengths = [view.edge_strength(grid, extent) for view in views]
+    # a view without labels says nothing of edges, not that there are none
+    known = [k for k, strength in enumerate(strengths) if strength is not None]
+    if not known:
+        return features, logits, 0.0 * logits.sum()
+    strength = torch.cat([strength for strength in strengths if strength is not None])
     target = edge_density(strength, max(model.config.density_blur, 1.0)).to(model.device)
     distance = density_squares if options.edge_loss == "squares" else density_divergence
-    return features, logits, distance(model.density_net.to_density(logits), target)
+    return features, logits, distance(model.density_net.to_density(logits[known]), target)
 
 
 def _precision(device: torch.device) -> AbstractContextManager[Any]:

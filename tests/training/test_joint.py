@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from napari_deformdown.training import (
     TrainingFinished,
     TrainingOptions,
     TrainingStep,
+    View,
     train,
 )
 from napari_deformdown.training.step import step_losses
@@ -191,3 +194,23 @@ def test_the_segmentation_loss_moves_the_density_net_within_its_limit(tiny_model
 def test_the_limit_falls_with_the_weight_of_the_edge_loss() -> None:
     chosen = options(edge_least=0.1)
     assert [chosen.decay(p) for p in (0.0, 0.5, 0.99)] == pytest.approx([1, 0.5**0.9, 0.1])
+
+
+@pytest.mark.parametrize("kind", ["divergence", "squares"])
+def test_views_without_labels_do_not_count_in_the_edge_loss(bent_model, scene, kind) -> None:
+    """Else their zeros would pull the density towards uniform."""
+    image, labels = disc_image()
+    unknown = Scene.from_pyramid(Pyramid.from_array(image), np.full_like(labels, 255))
+    module = importlib.import_module("napari_deformdown.training.step")
+    view, blank = (View(s, torch.eye(2), torch.zeros(2)) for s in (scene, unknown))
+
+    def edge_loss(*views: View) -> torch.Tensor:
+        chosen = options(edge_loss=kind)
+        *_, found = module._density(bent_model, views, 128 / 96, chosen, lambda seen: seen)
+        return found
+
+    assert float(edge_loss(view).detach()) > 0
+    torch.testing.assert_close(edge_loss(view, blank, view), edge_loss(view))
+    nothing = edge_loss(blank, blank)
+    assert float(nothing.detach()) == 0
+    nothing.backward()

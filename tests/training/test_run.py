@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -201,3 +202,16 @@ def test_a_broken_first_image_hides_no_other(plan_file, tmp_path) -> None:
     (tmp_path / "labels" / "c.png").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"(?s)a\.png.*c\.png"):
         next(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
+
+
+def test_names_of_files_that_are_no_text_do_not_lose_the_model(plan_file, tmp_path) -> None:
+    strange = os.fsdecode(b"caf\xe9")
+    try:
+        for folder in ("images", "labels"):
+            (tmp_path / folder / "a.png").rename(tmp_path / folder / f"{strange}.png")
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    plan_file.write_text(_PLAN.replace("steps = 6", "steps = 1\ntwin = false"))
+    *_, saved = run_plan(load_plan(plan_file), tmp_path / "m", device="cpu")
+    assert isinstance(saved, ModelSaved)
+    assert sorted(load_model(tmp_path / "m", "cpu").config.training["images"]) == ["b", "caf?"]

@@ -229,3 +229,14 @@ def test_some_views_show_all_that_fits() -> None:
     sizes = [views(seed, aspect=1.0, height=(0.3, 0.5), whole=0.4, turn=False).area / 90**2 for seed in range(200)]
     whole = np.isclose(sizes, 1, atol=1e-4)
     assert 0.3 < whole.mean() < 0.5 and max(np.array(sizes)[~whole]) <= 0.2501
+
+
+def test_a_view_without_labels_has_no_edge_strength() -> None:
+    labels = np.full((64, 128), IGNORE, np.uint8)
+    labels[:, :32] = 1
+    scene = Scene.from_pyramid(Pyramid.from_array(np.zeros((64, 128, 3), np.uint8)), labels)
+    warp = UniformWarp(dtype=torch.float32)
+    cells = warp.grid(4, 4), warp.footprint(4, 4)
+    half = torch.diag(torch.tensor([1.0, 0.5]))
+    assert View(scene, half, torch.tensor([0.0, 0.5])).edge_strength(*cells) is None
+    assert View(scene, half, torch.zeros(2)).edge_strength(*cells).shape == (1, 4, 4)
