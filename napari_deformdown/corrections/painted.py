@@ -205,9 +205,11 @@ class Corrections:
 
     def tiles(self) -> Iterator[tuple[int, tuple[int, int], NDArray[np.uint8]]]:
         """Level, row and column of tiles, and their (256, 256) pixels, in order."""
-        for level in sorted(self._levels):
-            for place in sorted(self._levels[level]):
-                yield level, place, self._levels[level][place]
+        # once: whoever paints meanwhile puts other ones in place of these
+        levels = self._levels
+        for level in sorted(levels):
+            for place, tile in sorted(levels[level].items()):
+                yield level, place, tile
 
     def levels(self) -> dict[int, Tiles]:
         """Tiles by level, to be read."""
@@ -263,8 +265,9 @@ class Corrections:
         y0, y1, x0, x1 = region
         out = np.zeros((y1 - y0, x1 - x0), np.uint8)
         rows, columns = np.arange(y0, y1), np.arange(x0, x1)
-        for k in sorted(self._levels, reverse=True):
-            self._levels[k].read_into(out, rows >> (k - level), columns >> (k - level))
+        levels = self._levels
+        for k in sorted(levels, reverse=True):
+            levels[k].read_into(out, rows >> (k - level), columns >> (k - level))
         return out
 
     def _checked(

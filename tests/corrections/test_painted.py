@@ -155,6 +155,18 @@ def test_a_copy_is_independent() -> None:
     assert b.classes == (0,) and a.classes == (1,)
 
 
+def test_what_is_painted_meanwhile_is_no_part_of_tiles_that_are_gone_through() -> None:
+    corrections = Corrections((600, 900))
+    corrections.paint(np.ones((600, 900), np.uint8))
+    expected = [place for _, place, _ in corrections.tiles()]
+    going = corrections.tiles()
+    found = [next(going)[1]]
+    # as another thread does
+    corrections.paint(np.zeros((600, 900), np.uint8), replace=True)
+    found += [place for _, place, tile in going if tile.any()]
+    assert found == expected and corrections.is_empty
+
+
 def test_label_images_of_any_size_become_corrections(rng) -> None:
     labels = rng.integers(0, 4, (700, 900)).astype(np.uint16)
     assert (Corrections.from_labels(labels).at() == labels).all()
