@@ -12,7 +12,7 @@ from typing import Any
 
 from ..network.config import ModelConfig, ModelError
 
-__all__ = ["MODEL_FILES", "check_model_folder", "hash_of"]
+__all__ = ["MODEL_FILES", "check_files", "check_model_folder", "hash_of"]
 
 MODEL_FILES = ("model.json", "model.safetensors")
 _MOST_BYTES = {"model.json": 4 << 20, "model.safetensors": 4 << 30}
@@ -71,18 +71,30 @@ def check_model_folder(folder: Path, hashes: Mapping[str, str] | None = None) ->
     ModelError
         If anything is not so.
     """
+    check_files(folder)
+    for path in (folder / name for name in MODEL_FILES):
+        if hashes and hashes.get(path.name) != hash_of(path):
+            raise ModelError(f"{path} is not the file that the version's record describes: it was damaged or changed.")
+    config = _config(folder / "model.json")
+    _check_segmenter(config, folder)
+    _check_weights(config, folder / "model.safetensors")
+    return config
+
+
+def check_files(folder: Path) -> None:
+    """Whether a model's files are there as plain ones of sensible sizes, before they are read or copied.
+
+    Raises
+    ------
+    ModelError
+        If they are not.
+    """
     for name in MODEL_FILES:
         path = folder / name
         if path.is_symlink() or not path.is_file():
             raise ModelError(f"{folder} holds no model: {name} is not there as a plain file.")
         if path.stat().st_size > _MOST_BYTES[name]:
             raise ModelError(f"{path} is too large for a model.")
-        if hashes and hashes.get(name) != hash_of(path):
-            raise ModelError(f"{path} is not the file that the version's record describes: it was damaged or changed.")
-    config = _config(folder / "model.json")
-    _check_segmenter(config, folder)
-    _check_weights(config, folder / "model.safetensors")
-    return config
 
 
 def hash_of(path: Path) -> str:
@@ -140,7 +152,8 @@ def _check_weights(config: ModelConfig, path: Path) -> None:
 
     config = replace(config, segmenter={**config.segmenter, "encoder_weights": None})
     with torch.random.fork_rng([]):
-        wanted = {k: tuple(v.shape) for k, v in DeformedSegmenter(config).state_dict().items()}
+        network = DeformedSegmenter(config).state_dict()
+    wanted = {k: tuple(v.shape) for k, v in network.items()}
     try:
         with safe_open(path, framework="pt") as file:
             found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
@@ -151,6 +164,12 @@ def _check_weights(config: ModelConfig, path: Path) -> None:
                 )
             for key in found:
                 tensor = file.get_tensor(key)
+                # `save_model` may have kept them in half precision
+                halved = network[key].is_floating_point() and tensor.dtype == torch.float16
+                if tensor.dtype != network[key].dtype and not halved:
+                    raise ModelError(
+                        f"The weights in {path} are of another type than the network's, first at {key[:80]}."
+                    )
                 if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                     raise ModelError(f"The weights in {path} are not all numbers, first at {key[:80]}.")
     except (SafetensorError, OSError) as error:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..imaging.atomic import write_atomically
 from ..network.config import ModelError
-from .checking import MODEL_FILES, check_model_folder, hash_of
+from .checking import MODEL_FILES, check_files, check_model_folder
 from .record import NAME, Version, checked_name, is_id, read_version
-from .writing import commit, new_version, renamed, scratch_folder
+from .writing import commit, described, new_version, renamed, scratch_folder
 
 if TYPE_CHECKING:
     from ..network import DeformedSegmenter
@@ -100,7 +100,8 @@ class VersionStore:
         Raises
         ------
         ModelError
-            If the name is no name, or the folder cannot be written; nothing is kept then.
+            If the name is no name, or the folder cannot be written; nothing is kept then. Or if the version is kept but
+            cannot be put to use: the sentence says so.
         """
         name = checked_name(name)
         known = {"parent": parent, "base": base, "data": data, "settings": settings or {}, "scores": scores or {}}
@@ -114,7 +115,13 @@ class VersionStore:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         if activate:
-            self.activate(version.id)
+            try:
+                self.activate(version.id)
+            except OSError as error:
+                raise ModelError(
+                    f"The version {version.name} is kept, but not in use yet, for {self.folder / _ACTIVE} cannot be "
+                    f"written: {error.strerror}. Choose it among the versions."
+                ) from error
         return version
 
     def load(self, id: str, device: str = "auto") -> DeformedSegmenter:
@@ -156,6 +163,8 @@ class VersionStore:
         ------
         ModelError
             If there is none of this id.
+        OSError
+            If the folder cannot be written; the one in use stays then.
         """
         if id is not None:
             self.get(id)
@@ -239,14 +248,13 @@ class VersionStore:
         scratch = scratch_folder(self.folder, "import")
         try:
             self._tidy()
-            # checked as a copy that nobody else changes
+            # a disk is not filled by what is no model; everything else is checked as a copy that nobody else changes
+            check_files(folder)
             scratch.mkdir(parents=True)
             for name in MODEL_FILES:
-                if (folder / name).is_symlink() or not (folder / name).is_file():
-                    raise ModelError(f"{folder} holds no model: {name} is not there as a plain file.")
                 shutil.copyfile(folder / name, scratch / name)
             config = check_model_folder(scratch, found.files if found is not None else None)
-            version = found or self._described(scratch, config.name)
+            version = found or described(scratch, config.name)
             if (self.folder / version.id).exists():
                 raise ModelError(f"The version {version.name} ({version.id}) is here already.")
             (scratch / NAME).write_text(version.to_json(), "utf-8")
@@ -256,21 +264,6 @@ class VersionStore:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return version
-
-    def _described(self, scratch: Path, name: str) -> Version:
-        """A record for a model that came without one."""
-        from datetime import UTC, datetime
-
-        files = {file: hash_of(scratch / file) for file in MODEL_FILES}
-        now = datetime.now(UTC)
-        return Version(
-            id=f"{now:%Y%m%d-%H%M%S}-{files['model.safetensors'][:8]}",
-            name=checked_name(name or "imported"),
-            created=now.isoformat(timespec="seconds"),
-            parent=name,
-            base=name,
-            files=files,
-        )
 
     def _copy(self, source: Path, scratch: Path, version: Version) -> None:
         scratch.mkdir(parents=True)

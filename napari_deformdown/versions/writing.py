@@ -19,7 +19,7 @@ from .record import NAME, Version, checked_name
 if TYPE_CHECKING:
     from ..network import DeformedSegmenter
 
-__all__ = ["commit", "new_version", "scratch_folder", "write_version"]
+__all__ = ["commit", "described", "new_version", "scratch_folder", "write_version"]
 
 _MARGIN = 32 << 20
 
@@ -86,6 +86,20 @@ def new_version(model: DeformedSegmenter, scratch: Path, name: str, known: Mappi
     )
     (scratch / NAME).write_text(version.to_json(), "utf-8")
     return version
+
+
+def described(folder: Path, name: str) -> Version:
+    """A record for a model that came without one, by its own name."""
+    files = {file: hash_of(folder / file) for file in MODEL_FILES}
+    now = datetime.now(UTC)
+    return Version(
+        id=f"{now:%Y%m%d-%H%M%S}-{files['model.safetensors'][:8]}",
+        name=checked_name(name or "imported"),
+        created=now.isoformat(timespec="seconds"),
+        parent=name,
+        base=name,
+        files=files,
+    )
 
 
 def scratch_folder(parent: Path, name: str) -> Path:

@@ -151,6 +151,10 @@ def hostile(folder: Path, what: str) -> None:
         save_file({k: v for k, v in tensors.items() if k != first}, weights)
     elif what == "not numbers":
         save_file({k: v * float("nan") if v.is_floating_point() else v for k, v in tensors.items()}, weights)
+    elif what == "other numbers":
+        save_file({k: v.to(torch.int64) for k, v in tensors.items()}, weights)
+    elif what == "wide numbers":
+        save_file({k: v.double() if v.is_floating_point() else v for k, v in tensors.items()}, weights)
     elif what == "link":
         weights.rename(folder.parent / "w"), weights.symlink_to(folder.parent / "w")
     elif what == "address":
@@ -172,8 +176,8 @@ def hostile(folder: Path, what: str) -> None:
 
 
 KINDS = [
-    "cut off", "giant header", "pickle", "other weights", "not numbers", "link", "address", "path", "keyword",
-    "giant network", "giant overview", "no json", "other type", "missing",
+    "cut off", "giant header", "pickle", "other weights", "not numbers", "other numbers", "wide numbers", "link",
+    "address", "path", "keyword", "giant network", "giant overview", "no json", "other type", "missing",
 ]  # fmt: skip
 
 
@@ -238,6 +242,26 @@ def test_a_full_disk_keeps_what_is_there(store, monkeypatch) -> None:
         store.add(make(1), name="second")
     assert store.list() == [first] and store.active == first.id
     assert sorted(p.name for p in store.folder.iterdir()) == sorted(["active.json", first.id])
+
+
+def test_a_version_that_cannot_be_put_to_use_is_kept_and_said_to_be(store, monkeypatch) -> None:
+    first = store.add(make(), name="first")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_deformdown.versions.store.write_atomically", full)
+    with pytest.raises(ModelError, match=r"version second is kept, but not in use yet.* No space left"):
+        store.add(make(1), name="second")
+    assert {v.name for v in store.list()} == {"first", "second"} and store.active == first.id
+
+
+def test_a_file_that_is_too_large_is_not_even_copied(exported, tmp_path, monkeypatch) -> None:
+    with (exported / "model.safetensors").open("r+b") as file:
+        file.truncate((4 << 30) + 1)  # takes no room on the disk
+    monkeypatch.setattr("napari_deformdown.versions.store.shutil.copyfile", lambda *_: pytest.fail("it was copied"))
+    with pytest.raises(ModelError, match="too large"):
+        VersionStore(tmp_path / "other").import_folder(exported)
 
 
 def _add_for_ever(folder: str) -> None:
