@@ -21,6 +21,8 @@ __all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "mirrors_for
 
 # Factor between the mean spreads of two kinds of images.
 _APART = 1.5
+# Images that a kind has at least.
+_KIND = 2
 # Few images are looked at in mirrors as well, until there are so many views: what a network makes of one image changes
 # by more when it is mirrored than what it gains by another fraction.
 _VIEWS = 12
@@ -108,7 +110,10 @@ def choose_floors(
 
 
 def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> list[tuple[float, list[LabelledImage]]]:
-    """Images with the spread of their densities: of one kind, or of two where that says much more about them."""
+    """Images with the spread of their densities: of one kind, or of two where that says much more about them.
+
+    One image is no kind: what is chosen by it alone need not suit the next one.
+    """
     model.eval()
     spreads = []
     for image in images:
@@ -117,7 +122,7 @@ def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> list[tu
     order = sorted(range(len(images)), key=spreads.__getitem__)
     logs = np.log([spreads[k] for k in order])
     # the split with the least variance within its parts
-    splits = [(logs[:k].var() * k + logs[k:].var() * (len(logs) - k), k) for k in range(1, len(logs))]
+    splits = [(logs[:k].var() * k + logs[k:].var() * (len(logs) - k), k) for k in range(_KIND, len(logs) - _KIND + 1)]
     kinds = [order]
     if splits:
         at = min(splits)[1]

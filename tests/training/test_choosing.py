@@ -60,6 +60,8 @@ def test_kinds_of_images_get_floors_of_their_own(tiny_model, image) -> None:
     model = centred_density(perfect(tiny_model))
     model.density_net.logits_of = lambda overview: 6 * torch.nn.functional.avg_pool2d(overview[:, 0], 3, 1, 1)
     list(choose_floors(model, [image, stripes], BUDGETS))
+    assert len({s for _, s, _ in model.config.floors}) == 1  # by one image of each nothing is chosen
+    list(choose_floors(model, [image, stripes] * 2, BUDGETS))
     spreads = sorted({s for _, s, _ in model.config.floors})
     assert len(spreads) == 2 and len(model.config.floors) == 4
     assert model.config.fraction_at(BUDGETS[0], spread=spreads[0]) < 1
@@ -115,9 +117,9 @@ def test_stray_pixels_of_a_class_that_no_image_has_are_no_class(tiny_model, imag
 
 @pytest.mark.parametrize("least", [3e-6, 2e-5])
 def test_spreads_of_very_steep_densities_are_kept(tiny_model, image, least, monkeypatch) -> None:
-    found = iter([least, 1.6 * least, 1.6 * least])
+    found = iter([least, least, 1.6 * least, 1.6 * least])
     monkeypatch.setattr(module, "spread_of", lambda density: next(found))
-    list(choose_floors(tiny_model, [image] * 3, BUDGETS[:1], fractions=(0.2, 1.0)))
+    list(choose_floors(tiny_model, [image] * 4, BUDGETS[:1], fractions=(0.2, 1.0)))
     spreads = sorted(s for _, s, _ in tiny_model.config.floors)
     assert spreads == pytest.approx([least, 1.6 * least], rel=1e-3)
 
