@@ -14,11 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..imaging import Pyramid
 from ..network import DeformedSegmenter, Segmentation, segment
+from .memory import PeakMemory
 
 __all__ = ["Arithmetic", "Cost", "measure", "peak_megabytes"]
-
-# Methods whose density no network makes.
-_WITHOUT_NET = ("uniform", "edge")
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,10 @@ class Cost:
     seconds_by_stage : dict
         The same by stage.
     peak_mb : float or None
-        On CUDA what this run allocated at most; else the largest memory of the whole process up to now, which never
-        falls: the first of several rows says most. None where the system does not say.
+        The largest during these runs, see `PeakMemory`: on CUDA what was allocated; else the resident memory of the
+        whole process. None where the system does not say.
     flops : int
-        Of the networks in one run; a multiplication with its addition counts as two.
+        Of the networks that one run needs; a multiplication with its addition counts as two.
     """
 
     points: int
@@ -82,14 +80,14 @@ def measure(
     ImageError, ModelError
         As `segment`.
     """
-    cuda = model.device.type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats(model.device)
     runs: list[tuple[float, dict[str, float]]] = []
-    for _ in range(max(1, repeats)):
-        start = time.perf_counter()
-        result = segment(pyramid, model, budget, method)
-        runs.append((time.perf_counter() - start, result.seconds))
+    with PeakMemory(model.device) as memory:
+        for _ in range(max(1, repeats)):
+            start = time.perf_counter()
+            result = segment(pyramid, model, budget, method)
+            runs.append((time.perf_counter() - start, result.seconds))
+    way = "uniform" if result.record["uniform_fraction"] == 1 else method
+    looked = result.overview_points > 0
     points, pixels = budget[0] * budget[1], pyramid.shape[0] * pyramid.shape[1]
     cost = Cost(
         points=points,
@@ -99,8 +97,8 @@ def measure(
         chunks_read=result.reading.chunks,
         seconds=statistics.median(whole for whole, _ in runs),
         seconds_by_stage={stage: statistics.median(run[stage] for _, run in runs) for stage in runs[0][1]},
-        peak_mb=torch.cuda.max_memory_allocated(model.device) / 1e6 if cuda else peak_megabytes(),
-        flops=(arithmetic or Arithmetic(model))(budget, method, model.config.overview_size(pyramid.shape)),
+        peak_mb=memory.megabytes,
+        flops=(arithmetic or Arithmetic(model))(budget, way, model.config.overview_size(pyramid.shape), looked),
     )
     return result, cost
 
@@ -118,18 +116,42 @@ class Arithmetic:
         self._model = model
         self._known: dict[tuple[str, tuple[int, int]], int] = {}
 
-    def __call__(self, budget: tuple[int, int], method: str, overview: tuple[int, int]) -> int:
-        """Operations of one run: of the segmenter, and of the density net where the method needs it."""
+    def __call__(
+        self, budget: tuple[int, int], method: str, overview: tuple[int, int], looked: bool | None = None
+    ) -> int:
+        """Operations of one run: of the segmenter, and of the density net and the context where they are needed.
+
+        Parameters
+        ----------
+        budget : (int, int)
+            Rows and columns of sampling points.
+        method : str
+            What the run came to: "uniform" where its uniform fraction was 1.
+        overview : (int, int)
+            Rows and columns of the overview.
+        looked : bool, optional
+            Whether the run read the overview, as one that finds out there that uniform sampling is best; without it,
+            whether the method does.
+        """
         model = self._model
-        which = "uniform" if method == "uniform" else "learnt"
+        uniform = method == "uniform"
+        looked = model.needs_overview(method) if looked is None else looked
         context = None
-        if model.context is not None and model.needs_overview(method):
+        if model.context is not None and looked and not (uniform and model.twin is not None):
             context = torch.zeros(1, len(model.config.classes) + 2, *budget, device=model.device)
+        which = "uniform" if uniform else "learnt"
         found = self._count(which, budget, lambda image: model(image, method, context))
-        has_context = model.context is not None and model.needs_overview(method)
-        if has_context or method not in _WITHOUT_NET:
-            found += self._count("density", overview, model.density)
+        # edges need no network, but the look that finds them gives the context
+        if looked and (model.context is not None or method != "edge"):
+            found += self._count("density", overview, self._look)
         return found
+
+    def _look(self, image: Tensor) -> Tensor:
+        """What `network.look` computes of an overview."""
+        features = self._model.features(image)
+        if self._model.context is not None:
+            self._model.coarse(features)
+        return self._model.density(image, features)
 
     def _count(self, name: str, size: tuple[int, int], network: Callable[[Tensor], Tensor]) -> int:
         if (name, size) not in self._known:

@@ -135,7 +135,8 @@ def value_range(dtype: np.dtype[Any]) -> tuple[float, float]:
 def scaled(pixels: NDArray[Any], bounds: tuple[float, float]) -> NDArray[np.float32]:
     """Pixels of any type as float32 such that the bounds are 0 and 1; what is not finite counts as the lower one.
 
-    Networks see images like this, in training and after.
+    Networks see images like this, in training and after. What lies beyond bounds that somebody has measured or chosen
+    counts as the bound, for no network has seen it; floats are as they are within the bounds of their type.
     """
     low, high = bounds
     with np.errstate(over="ignore"):
@@ -144,4 +145,6 @@ def scaled(pixels: NDArray[Any], bounds: tuple[float, float]) -> NDArray[np.floa
     values /= np.float32(high - low)
     if pixels.dtype.kind == "f":
         values[~np.isfinite(values)] = 0
+    if bounds != value_range(pixels.dtype):
+        np.clip(values, 0, 1, out=values)
     return values

@@ -23,6 +23,41 @@ def test_only_methods_with_a_density_net_pay_for_it(tiny_model) -> None:
     assert count((16, 24), "learnt", (32, 32)) - uniform == 2 * (learnt - uniform)
 
 
+def test_only_what_ran_is_counted(make_tiny_model, rng) -> None:
+    """Learnt sampling goes back to uniform: with many points at once, else after a look at the density."""
+    pyramid = Pyramid.from_array(rng.integers(0, 255, (120, 180, 3), dtype=np.uint8))
+    floors = ((16 * 24, 0.01, 0.2), (16 * 24, 0.9, 1.0))
+    model = make_tiny_model(floors=floors)
+    uniform = measure(pyramid, model, (16, 24), "uniform")[1].flops
+    many = measure(pyramid, model, (32, 24), "learnt")[1]
+    assert many.overview_points == 0 and many.flops == 2 * uniform
+    looked = measure(pyramid, model, (16, 24), "learnt")[1]
+    assert looked.overview_points > 0 and looked.flops > uniform
+    size = model.config.overview_size((120, 180))
+    assert looked.flops == Arithmetic(model)((16, 24), "learnt", size)
+
+
+def test_context_is_counted_with_its_coarse_logits(make_tiny_model) -> None:
+    """1 x 1 from 8 features to 3 classes on the overview; fusion from 8 to 32 to 3 at the points."""
+    with_it, without = (Arithmetic(make_tiny_model(context=c)) for c in (True, False))
+    more = with_it((16, 24), "learnt", (16, 32)) - without((16, 24), "learnt", (16, 32))
+    assert more == 2 * 16 * 32 * 8 * 3 + 2 * 16 * 24 * (8 * 32 + 32 * 3)
+    assert with_it((16, 24), "uniform", (16, 32)) == with_it((16, 24), "edge", (16, 32))
+
+
+def test_the_peak_is_that_of_the_run_alone(tiny_model, rng) -> None:
+    pyramid = Pyramid.from_array(rng.integers(0, 255, (120, 180, 3), dtype=np.uint8))
+    measure(pyramid, tiny_model, (16, 24), "learnt")
+    before = measure(pyramid, tiny_model, (16, 24), "uniform")[1].peak_mb
+    if before is None:
+        pytest.skip("this system does not say")
+    large = np.ones(400_000_000, np.uint8)
+    with_it = measure(pyramid, tiny_model, (16, 24), "uniform")[1].peak_mb
+    del large
+    after = measure(pyramid, tiny_model, (16, 24), "uniform")[1].peak_mb
+    assert with_it > before + 300 and after < with_it - 300
+
+
 def test_each_network_is_counted_once_for_a_size(tiny_model, monkeypatch) -> None:
     calls = []
     forward = tiny_model.segmenter.forward

@@ -385,3 +385,17 @@ def test_a_chunk_that_cannot_be_read_ends_it_with_a_sentence() -> None:
     source.whole = False
     with pytest.raises(ImageError, match="columns 320 to 384.*torn"):
         sample(pyramid, UniformWarp(), (400, 400))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_values_beyond_a_range_that_was_measured_count_as_its_ends(dtype) -> None:
+    """In training no network has seen others."""
+    values = np.array([[0, 500], [2000, 60000]], dtype).repeat(32, 0).repeat(32, 1)
+    found, _ = sample(Pyramid.from_array(values, value_range=(100, 1100)), UniformWarp(), (2, 2))
+    torch.testing.assert_close(found[0, 0], torch.tensor([[0.0, 0.4], [1.0, 1.0]]))
+
+
+def test_floats_without_a_range_are_as_they_are() -> None:
+    values = np.array([[-1.5, 0.5], [2.0, 7.0]], np.float32).repeat(32, 0).repeat(32, 1)
+    found, _ = sample(Pyramid.from_array(values), UniformWarp(), (2, 2))
+    torch.testing.assert_close(found[0, 0], torch.tensor([[-1.5, 0.5], [2.0, 7.0]]))
