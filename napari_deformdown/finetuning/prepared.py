@@ -147,7 +147,7 @@ def prepare(
         Sampler of "learnt"; empty: the model's own.
     images : int
         How many are held in memory together. The finest level of up to 8 has 4 million pixels at most; more share this
-        room, but none has to be coarser than the budget's uniform sampling for it.
+        room, but each has room for as many pixels as the budget has points.
 
     Raises
     ------
