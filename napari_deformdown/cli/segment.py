@@ -13,6 +13,7 @@ from ..imaging.errors import ImageError
 from ..network.config import METHODS
 from .arguments import parse_at, parse_budget, parse_channels, parse_image
 from .export import add_export_options, export_options
+from .images import check_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     from ..network import load_model, segment
 
     _check_outputs(options.image, options.output)
+    check_files(options.json)
     model = load_model(options.model, options.device)
     chosen = {"axes": options.axes, "at": options.at, "channels": options.channels}
     with Bars() as bars, open_image(options.image, **chosen, progress=bars.stage("opening")) as pyramid:

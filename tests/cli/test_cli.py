@@ -103,6 +103,7 @@ def test_models_are_listed_with_classes_and_scores(capsys):
         (["{image}", "--model", "earth", "--budget", "4x4"], "at least 8 x 8"),
         (["{image}", "--model", "earth", "--budget", "64x128", "--sampler", "magic"], "magic"),
         (["{image}", "--model", "earth", "--budget", "64x128", "--device", "abacus"], "abacus"),
+        (["{image}", "--model", "earth", "--budget", "64x128", "--json", "nowhere/cost.json"], "cannot be written"),
     ],
 )
 def test_bad_input_is_one_sentence_and_code_2(words, sentence, earth_tiff, tmp_path, capsys):
