@@ -32,7 +32,7 @@ def save_corrections(corrections: Corrections, folder: str | Path) -> None:
     """
     import tifffile
 
-    folder = Path(folder)
+    folder, corrections = Path(folder), corrections.copy()  # somebody may be painting
     tiles = list(corrections.tiles())
     print_ = corrections.fingerprint
     pixels = f"tiles-{print_[:16]}.tif"
