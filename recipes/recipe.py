@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from napari_deformdown.evaluation import LabelledImage, iou
+from napari_deformdown.evaluation.metrics import of_the_truth
 from napari_deformdown.network import DeformedSegmenter, ModelConfig, load_model, save_model
 from napari_deformdown.training import (
     FloorTried,
@@ -139,7 +140,8 @@ def _scores(
     rows = []
     for budget in budgets:
         for method in ("uniform", "learnt"):
-            values = iou(pooled_confusion(model, images, budget, method))
+            counts = pooled_confusion(model, images, budget, method)
+            values = of_the_truth(iou(counts), counts)
             row = {
                 "set": name,
                 "budget": list(budget),
