@@ -17,6 +17,9 @@ from .prepared import Prepared
 
 __all__ = ["Look", "Mirror", "look_at"]
 
+# Share of probabilities that are learnt from as they are, not sharpened.
+_BLUNT = 0.25
+
 
 @dataclass(frozen=True)
 class Mirror:
@@ -49,12 +52,24 @@ class Look:
     probabilities: Tensor  # (1, K, h, w)
     warp: Warp
     mirror: Mirror
+    plain: Tensor  # (1, K, h, w): not sharpened
+
+    def learnt_at(self, points: Tensor) -> Tensor:
+        """As `at`, for losses: a part of the probabilities is not sharpened.
+
+        Sharpened ones cross 0 between points. Beyond, a logarithm has no gradient, and right before it one that drowns
+        all others.
+        """
+        return torch.lerp(self.at(points), self._read(self.plain, points), _BLUNT)
 
     def at(self, points: Tensor) -> Tensor:
         """Probabilities (K, Q) at points (Q, 2) of the image in [0, 1]; gradients flow to net and warp."""
-        places = self.warp.to_sample(self.mirror.points(points)[None]).to(self.probabilities)
-        found = probabilities_at(self.probabilities, places).clamp(min=0)[0]
+        found = self._read(self.probabilities, points).clamp(min=0)
         return found / found.sum(0, keepdim=True).clamp(min=1e-6)
+
+    def _read(self, probabilities: Tensor, points: Tensor) -> Tensor:
+        places = self.warp.to_sample(self.mirror.points(points)[None]).to(probabilities)
+        return probabilities_at(probabilities, places)[0]
 
 
 def look_at(model: DeformedSegmenter, image: Prepared, method: str, mirror: Mirror | None = None) -> Look:
@@ -78,5 +93,5 @@ def look_at(model: DeformedSegmenter, image: Prepared, method: str, mirror: Mirr
         sampled = sample_levels(image.levels, image.shape, warp, image.budget, mirror.points)
     context = ContextHead.at_points(coarse, warp, budget) if coarse is not None else None
     scores = model(mirror.coloured(sampled).to(device), way, context).float()
-    probabilities = sharpen(torch.softmax(scores, 1), model.config.sharpness)
-    return Look(probabilities, warp, mirror)
+    plain = torch.softmax(scores, 1)
+    return Look(sharpen(plain, model.config.sharpness), warp, mirror, plain)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..corrections import Stroke
 from ..network import DeformedSegmenter, ModelError
+from ..training.gradients import clip_each
 from ..training.step import random_colours
 from .drawing import alike, draw_corrected, freedom
 from .fresh import is_fresh
@@ -103,18 +104,19 @@ class Session:
                 loss = torch.zeros(())
                 if strokes:
                     points, ids = draw_corrected(strokes, options.points, generator)
-                    loss = robust_loss(looked.at(points), ids.to(self.base.device), options.robust)
+                    loss = robust_loss(looked.learnt_at(points), ids.to(self.base.device), options.robust)
                     losses.append(float(loss.detach()))
                 if held:
                     kept = held[method]
                     at = torch.randint(len(kept.points), (options.points,), generator=generator)
                     near, weights = (a.to(self.base.device) for a in (kept.probabilities[:, at], kept.weights[at]))
-                    hold = hold_loss(looked.at(kept.points[at]), near, weights)
+                    hold = hold_loss(looked.learnt_at(kept.points[at]), near, weights)
                     holds.append(float(hold.detach()))
                     loss = loss + self._hold * hold
                 loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.tuned.parameters(), _LARGEST_NORM)
-        if not torch.isfinite(norm):
+        tuned = self.tuned
+        parts = (tuned.segmenter,), (tuned.twin,), (tuned.density_net, tuned.context)
+        if not clip_each([[p for m in part if m is not None for p in m.parameters()] for part in parts], _LARGEST_NORM):
             raise ModelError(f"The loss is no longer a number at step {number + 1}. Lower the learning rates.")
         self._optimiser.step()
         return sum(losses) / len(losses), sum(holds) / len(holds) if holds else 0.0
@@ -172,7 +174,7 @@ def _held(
         looked = look_at(base, image, method, mirror)
         evenly, own = torch.rand(2, _TABLE, 2, generator=generator, dtype=torch.float64)
         points = torch.cat([evenly, mirror.points(looked.warp.to_image(own[None])[0].double())])
-        known = looked.at(points).cpu()
+        known = looked.learnt_at(points).cpu()
         free = freedom(points, image.anchors, image.shape, options.reach * side)
         found[method] = _Held(points, known, alike(known) * (1 - free))
     return found

@@ -20,9 +20,11 @@ from napari_deformdown.finetuning.options import _SAMPLERS
 from napari_deformdown.finetuning.prepared import prepare
 from napari_deformdown.finetuning.scoring import on_strokes, score_held_back
 from napari_deformdown.finetuning.session import Session
-from napari_deformdown.geometry import SAMPLERS
+from napari_deformdown.geometry import SAMPLERS, UniformWarp
 from napari_deformdown.imaging import Pyramid
 from napari_deformdown.network import look, place, segment
+from napari_deformdown.network.config import SHARPNESS
+from napari_deformdown.network.sharpening import sharpen
 
 
 def test_the_robust_loss_is_cross_entropy_at_zero_and_weighs_by_probability() -> None:
@@ -207,6 +209,24 @@ def test_gradients_reach_the_density_net(bent_model, prepared) -> None:
     looked.at(torch.rand(50, 2, dtype=torch.float64))[0].sum().backward()
     gradient = bent_model.density_net.head.weight.grad
     assert gradient is not None and gradient.abs().sum() > 0
+
+
+def test_what_is_learnt_has_a_gradient_where_sharpening_leaves_none() -> None:
+    """Beside a predicted edge the class that is painted is sharpened below 0, where a logarithm says nothing."""
+    scores = torch.zeros(1, 2, 8, 16)
+    scores[:, 0, :, :8], scores[:, 1, :, 8:] = 4.0, 4.0
+    scores.requires_grad_()
+    plain = torch.softmax(scores, 1)
+    looked = Look(sharpen(plain, SHARPNESS), UniformWarp(dtype=torch.float32), Mirror(), plain)
+    beside = torch.tensor([[0.5, 0.43]])
+    assert float(looked.at(beside)[1]) == 0.0
+    ids = torch.ones(1, dtype=torch.int64)
+    (none,) = torch.autograd.grad(robust_loss(looked.at(beside), ids, 0.0), scores, retain_graph=True)
+    assert not none.any()
+    learnt = looked.learnt_at(beside)
+    assert float(learnt[1]) > 0 and float(learnt.sum()) == pytest.approx(1)
+    (some,) = torch.autograd.grad(robust_loss(learnt, ids, 0.0), scores)
+    assert float(some[:, 1].sum()) < 0
 
 
 def test_a_fall_of_agreement_is_said_and_a_rise_is_not() -> None:
