@@ -74,7 +74,7 @@ def test_json_states_the_cost(segmented):
 @pytest.mark.parametrize("method", ["uniform", "learnt"])
 def test_uniform_sampling_through_a_twin_costs_its_points_alone(tmp_path, earth_tiff, method) -> None:
     figures = tmp_path / "cost.json"
-    arguments = ["segment", str(earth_tiff), "--model", "fundus-lesions", "--sampler", method, "--budget", "16x24"]
+    arguments = ["segment", str(earth_tiff), "--model", "fundus-vessels", "--sampler", method, "--budget", "16x24"]
     assert main([*arguments, "--output", str(tmp_path / "mask.tif"), "--json", str(figures)]) == 0
     cost = json.loads(figures.read_text("utf-8"))
     assert cost["points"] == 16 * 24

@@ -180,7 +180,7 @@ def test_a_session_takes_layers_that_are_open(filed, run, qtbot):
     [
         ({"image": "/nowhere/slide.tif", "image_name": "slide"}, "/nowhere/slide.tif is not there"),
         ({"image": "", "image_name": "made up"}, "never in a file"),
-        ({"model": "gone"}, "Import it on the page Versions"),
+        ({"model": "gone", "digest": "0" * 64}, "Import it on the page Versions"),
     ],
 )
 def test_what_is_missing_is_said_and_nothing_changes(filed, changes, word):
