@@ -184,7 +184,11 @@ TABLE = '[data]\ntable = "pairs.csv"\n'
         (DATA + CLASSES + "[training]\nsteps = 'many'\n", None, "In [training], steps has the wrong type"),
         (DATA + CLASSES + "[training]\nsteps = 0\n", None, "In [training], steps and points are at least 1"),
         (DATA + CLASSES + "[training]\nfraction = [0.1]\n", None, "[training] has a value of the wrong kind"),
-        (DATA + CLASSES + "[training]\nbatches = [64, 128]\n", None, "In [training], batches hold budgets of at least 8 x 8"),
+        (
+            DATA + CLASSES + "[training]\nbatches = [64, 128]\n",
+            None,
+            "In [training], batches hold budgets of at least 8 x 8",
+        ),
         (CLASSES, None, "[data] names two folders"),
         ("[data]\nimages = 'images'\nvalidation = 0.2\n" + CLASSES, None, "[data] names two folders"),
         ("[data]\nimages = 'images'\ntable = 'pairs.csv'\n" + CLASSES, None, "[data] names two folders"),
