@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence, Set
 from typing import Any
 
+from ..imaging.label_ids import shortened
 from ..network import DeformedSegmenter
 from .events import DoubtRaised, HeldBackScored
 from .prepared import Prepared
@@ -89,10 +90,9 @@ def not_reached(images: Sequence[Prepared], reached: Set[int]) -> DoubtRaised | 
     missed = [images[k].name for k in corrected if k not in reached]
     if not missed:
         return None
-    named = ", ".join(missed[:_NAMED]) + (f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else "")
     return DoubtRaised(
         f"{len(missed)} of {len(corrected)} corrected images {'was' if len(missed) == 1 else 'were'} not looked at "
-        f"({named}): give more time or steps."
+        f"({shortened(missed, _NAMED)}): give more time or steps."
     )
 
 

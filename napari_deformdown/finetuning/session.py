@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..corrections import Stroke
 from ..network import DeformedSegmenter, ModelError
-from ..training.gradients import clip_each
+from ..training.gradients import clip_each, parameters_of
 from ..training.step import random_colours
 from .drawing import alike, draw_corrected, freedom
 from .fresh import is_fresh
@@ -116,7 +116,7 @@ class Session:
                 loss.backward()
         tuned = self.tuned
         parts = (tuned.segmenter,), (tuned.twin,), (tuned.density_net, tuned.context)
-        if not clip_each([[p for m in part if m is not None for p in m.parameters()] for part in parts], _LARGEST_NORM):
+        if not clip_each([parameters_of(*part) for part in parts], _LARGEST_NORM):
             raise ModelError(f"The loss is no longer a number at step {number + 1}. Lower the learning rates.")
         self._optimiser.step()
         return sum(losses) / len(losses), sum(holds) / len(holds) if holds else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..imaging.label_ids import shortened
 from .jobs import Progress
 from .keeping import names_of
 from .tuning import Setup
@@ -58,7 +59,7 @@ class Trials:
         missing = [str(name) for name in learnt if name not in images] if isinstance(learnt, list) else []
         if not missing:
             return []
-        named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+        named = shortened(missing, _NAMED)
         return [f"{model} has learnt from {named} as well; this one has not: show these images, and tune again."]
 
     def show(self, event: FinetuneFinished) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["clip_each", "limited"]
+__all__ = ["clip_each", "limited", "parameters_of"]
 
 
 def limited(logits: Tensor, limit: float) -> Tensor:
@@ -41,6 +41,11 @@ def limited(logits: Tensor, limit: float) -> Tensor:
     passed = logits.view_as(logits)
     passed.register_hook(shorten)
     return passed
+
+
+def parameters_of(*modules: nn.Module | None) -> list[nn.Parameter]:
+    """Parameters of all of these modules that there are: a part of a model that is clipped as one."""
+    return [p for module in modules if module is not None for p in module.parameters()]
 
 
 def clip_each(parts: Iterable[Sequence[nn.Parameter]], largest: float) -> bool:

@@ -16,7 +16,7 @@ from ..network import DeformedSegmenter, ModelError
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from .distributed import average_buffers, average_gradients, rank, shared, world_size
 from .events import TrainingFinished, TrainingResumed, TrainingStep
-from .gradients import clip_each
+from .gradients import clip_each, parameters_of
 from .options import TrainingOptions
 from .scenes import Scene
 from .step import step_losses
@@ -136,7 +136,7 @@ class _State:
         self.optimiser.zero_grad(set_to_none=True)
         (loss + gamma * edge_loss).backward()
         average_gradients(self.model.parameters())
-        parts = _all(self.model.segmenter), _all(self.model.density_net, self.model.context)
+        parts = parameters_of(self.model.segmenter), parameters_of(self.model.density_net, self.model.context)
         if not clip_each(parts, _LARGEST_NORM):
             raise TrainingError(
                 f"The loss is no longer a number at step {step + 1}. Lower the learning rates and start again."
@@ -180,10 +180,6 @@ def _parameter_groups(model: DeformedSegmenter, options: TrainingOptions) -> lis
     groups = [
         {"params": rest, "lr": options.learning_rate},
         {"params": pretrained, "lr": options.learning_rate * options.encoder_learning_rate},
-        {"params": _all(model.density_net, model.context), "lr": options.density_learning_rate},
+        {"params": parameters_of(model.density_net, model.context), "lr": options.density_learning_rate},
     ]
     return [group for group in groups if group["params"]]
-
-
-def _all(*modules: nn.Module | None) -> list[nn.Parameter]:
-    return [p for module in modules if module is not None for p in module.parameters()]

@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_deformdown.finetuning import FinetuneOptions
 from napari_deformdown.plugin.panel import SamplingPanel
 from napari_deformdown.samples import blue_marble
 
@@ -84,6 +85,19 @@ def settle(qtbot):
         )
 
     return wait
+
+
+@pytest.fixture
+def stroked(docked, run, settle):
+    """The panel with one correction painted, and a fine-tuning of two steps to come."""
+    _, panel = docked
+    panel.rows.value = 16
+    run(panel)
+    panel.correct.painter.sheet.array[50:90, 100:160] = 2
+    panel.correct.painter.merge()
+    settle(panel)
+    panel.correct.tuning.options = FinetuneOptions(steps=2, seconds=0, methods=("learnt",), points=64)
+    return panel
 
 
 @pytest.fixture

@@ -10,12 +10,9 @@ import tifffile
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_deformdown.corrections import Corrections
-from napari_deformdown.finetuning import FinetuneOptions
 from napari_deformdown.imaging.errors import ImageError
 from napari_deformdown.network import LabelClass, list_models
 from napari_deformdown.plugin.shelf import Shelf
-
-TWO_STEPS = FinetuneOptions(steps=2, seconds=0, methods=("learnt",), points=64)
 
 
 @pytest.fixture
@@ -108,15 +105,9 @@ def test_what_could_not_be_saved_is_said_and_saved_later(docked, run, settle, qt
     assert (page.entry.folder / "corrections.json").exists()
 
 
-def test_a_fine_tuning_is_of_the_model_that_it_began_with(docked, run, settle, qtbot):
-    _, panel = docked
-    panel.rows.value = 16
-    run(panel)
-    page, tuning = panel.correct, panel.correct.tuning
-    page.painter.sheet.array[50:90, 100:160] = 2
-    page.painter.merge()
-    settle(panel)
-    tuning.options = TWO_STEPS
+def test_a_fine_tuning_is_of_the_model_that_it_began_with(stroked, settle, qtbot):
+    panel = stroked
+    tuning = panel.correct.tuning
     with qtbot.waitSignal(tuning.finished, timeout=120_000):
         tuning.run_button.click()
         panel.model.value = "synthetic-slide"

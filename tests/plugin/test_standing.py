@@ -10,11 +10,8 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QApplication, QMessageBox
 
-from napari_deformdown.finetuning import FinetuneOptions
 from napari_deformdown.plugin.session import read_session
 from napari_deformdown.plugin.session_menu import state_of
-
-TWO_STEPS = FinetuneOptions(steps=2, seconds=0, methods=("learnt",), points=64)
 
 
 @pytest.fixture
@@ -169,16 +166,10 @@ def test_a_panel_opened_over_hidden_layers_of_a_closed_one(docked, run, settle, 
 
 
 def test_a_trial_is_not_replaced_unasked_and_a_session_says_what_it_lacks(
-    docked, run, settle, qtbot, monkeypatch, tmp_path
+    stroked, settle, qtbot, monkeypatch, tmp_path
 ):
-    _, panel = docked
-    panel.rows.value = 16
-    run(panel)
+    panel = stroked
     page, tuning = panel.correct, panel.correct.tuning
-    page.painter.sheet.array[50:90, 100:160] = 2
-    page.painter.merge()
-    settle(panel)
-    tuning.options = TWO_STEPS
     with qtbot.waitSignal(tuning.finished, timeout=120_000):
         tuning.run_button.click()
     settle(panel)
