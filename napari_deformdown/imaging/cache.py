@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from .assembling import assemble
 from .level import Level
+from .streaming import workers
 
 __all__ = ["CachedArray", "cached"]
 
@@ -22,7 +25,7 @@ class _Tiles:
     """Least recently used tiles of several arrays, up to a number of bytes; safe to use from several threads."""
 
     def __init__(self, limit: int) -> None:
-        self._limit, self._bytes = limit, 0
+        self.limit, self._bytes = limit, 0
         self._tiles: OrderedDict[tuple[int, int, int], NDArray[Any]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -39,7 +42,7 @@ class _Tiles:
                 return
             self._tiles[key] = tile
             self._bytes += tile.nbytes
-            while self._bytes > self._limit and len(self._tiles) > 1:
+            while self._bytes > self.limit and len(self._tiles) > 1:
                 self._bytes -= self._tiles.popitem(last=False)[1].nbytes
 
 
@@ -85,7 +88,19 @@ class CachedArray:
         (y0, y1), (x0, x1) = ((s.start, max(s.start, s.stop)) for s in (rows, columns))
         out = np.empty((y1 - y0, x1 - x0, *self.shape[2:]), self.dtype)
         high, wide = self.chunks[:2]
+        if out.size:
+            self._fetch(range(y0 // high, -(-y1 // high)), range(x0 // wide, -(-x1 // wide)))
         return assemble(out, (y0, x0), (high, wide), self._tile)
+
+    def _fetch(self, rows: range, columns: range) -> None:
+        """Read tiles that are not known yet, several at once, if there is room for all of them."""
+        size = int(np.prod(self.chunks)) * self.dtype.itemsize
+        if len(rows) * len(columns) * size > self._tiles.limit:
+            return
+        missing = [at for at in product(rows, columns) if self._tiles.get((self._number, *at)) is None]
+        if len(missing) > 1:
+            with ThreadPoolExecutor(min(workers(), len(missing))) as pool:
+                list(pool.map(lambda at: self._tile(*at), missing))
 
     def _tile(self, ty: int, tx: int) -> NDArray[Any]:
         key = (self._number, ty, tx)

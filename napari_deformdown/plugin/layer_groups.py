@@ -15,7 +15,7 @@ from .cell_plan import Key, Plan
 from .content import Content
 from .detail import MOST_POINTS
 from .layer_data import KINDS, Scene
-from .quick import in_order_once
+from .quick import in_order_once, sliced_at_once
 
 __all__ = ["OF_VIEW", "LayerGroups"]
 
@@ -101,6 +101,8 @@ class LayerGroups(dict[Key, Layer]):
         wanted = self.plan.wanted()
         self.arrangement.insert(layer, [self[k] for k in wanted[wanted.index(key) + 1 :] if k in self])
         self[key] = layer
+        if kind in OF_VIEW:
+            sliced_at_once(layer)
         self.stale.pop(key, None)
         self._style[key] = style_of(kind, self.scene)
         self.new.add(key)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from napari.layers import Points
+    from napari.layers import Layer, Points
 
-__all__ = ["filters_loaded_once", "in_order_once", "order_left_alone", "set_points"]
+__all__ = ["filters_loaded_once", "in_order_once", "order_left_alone", "set_points", "sliced_at_once"]
 
 # What napari calls to put its canvas's scene in order, which takes as long as ten drawings, and to look at the extents
 # of all layers anew, twice for each layer whose data change.
@@ -24,6 +24,8 @@ _PAUSED = "_pause_scene_graph"
 # Modules of vispy whose visuals compute the same table of filters each time, a tenth of a second for an image.
 _FILTERED = ("vispy.visuals.image", "vispy.visuals.volume")
 _LOADER = "load_spatial_filters"
+# What a layer's slicing state has that napari can call in a thread of its own.
+_ASYNCHRONOUS = "_make_slice_request"
 
 
 def set_points(layer: Points, points: NDArray[np.float32], size: float) -> None:
@@ -45,6 +47,25 @@ def set_points(layer: Points, points: NDArray[np.float32], size: float) -> None:
     with getattr(layer, "_block_refresh", nullcontext)():
         layer.current_size = layer.size = size
     layer.data = points
+
+
+def sliced_at_once(layer: Layer) -> None:
+    """Have napari look at a layer's points or lines in the window's thread even where it renders asynchronously.
+
+    For a layer that is in its viewer already.
+
+    What napari finds of them in a thread of its own are positions in the data of then; where these have become fewer
+    meanwhile, that is an error in the window's loop, which ends the program.
+    """
+    state = getattr(layer, "_slicing_state", None)
+    kind = type(state)
+    if hasattr(state, _ASYNCHRONOUS):
+        # napari asks an instance's class what it can do
+        state.__class__ = type(kind.__name__, (kind,), {_ASYNCHRONOUS: None})
+    reload = getattr(layer.events, "reload", None)
+    if reload is not None:
+        # before napari draws: a reload does not look at what is not looked at asynchronously
+        reload.connect(layer.set_view_slice, position="first")
 
 
 @contextmanager

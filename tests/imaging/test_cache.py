@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -77,3 +79,24 @@ def test_an_index_that_the_array_refuses_is_refused(key):
     (array,) = cached([Counting(WHOLE)])
     with pytest.raises(IndexError):
         array[key]
+
+
+def test_tiles_of_one_look_are_read_at_once(monkeypatch):
+    """A view of a slow image is some tens of tiles: one after the other they would stop a window."""
+    monkeypatch.setattr("napari_deformdown.imaging.cache.workers", lambda: 2)
+    meeting = threading.Barrier(2, timeout=30)
+
+    class Slow(Counting):
+        def __getitem__(self, key):
+            meeting.wait()  # breaks unless another one is read meanwhile
+            return super().__getitem__(key)
+
+    (array,) = cached([Slow(WHOLE)])
+    np.testing.assert_array_equal(array[0:32, 0:40], WHOLE[0:32, 0:40])
+
+
+def test_a_region_that_the_cache_has_no_room_for_is_read_once():
+    slow = Counting(WHOLE)
+    (array,) = cached([slow], limit=3 * 16 * 20 * 3)
+    np.testing.assert_array_equal(array[:, :], WHOLE)
+    assert len(slow.keys) == 6 * 4

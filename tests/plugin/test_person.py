@@ -7,9 +7,12 @@ import random
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
+from napari.layers.points._slice import _PointSliceRequest
+from napari.settings import get_settings
 from qtpy.compat import isalive
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QStyle, QStyleOptionSlider
@@ -53,6 +56,33 @@ def test_fifty_budgets_dragged_in_a_row_end_at_the_last_one(docked, run, qtbot):
         assert panel.cells.content(method).result.budget == last
     gc.collect()
     assert len(QApplication.allWidgets()) == widgets
+
+
+def test_budgets_are_dragged_and_the_view_moves_where_napari_renders_asynchronously(docked, run, qtbot, monkeypatch):
+    """What napari found in a thread of its own among more points than there are now had ended the program."""
+    viewer, panel = docked
+    monkeypatch.setattr(get_settings().experimental, "async_", True)
+    at_once = _PointSliceRequest.__call__
+
+    def late(request):
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.1)
+        return at_once(request)
+
+    monkeypatch.setattr(_PointSliceRequest, "__call__", late)
+    run(panel)
+    panel.show_boxes["lines"].click()
+    for rows in (*range(64, 15, -4), 40):
+        viewer.scene.camera.zoom *= 1.1
+        drag(qtbot, panel.rows.slider, [rows])
+        qtbot.wait(30)
+    last = panel.budget
+    viewer.fit_to_view()
+    qtbot.waitUntil(lambda: idle(panel) and panel.comparison.results["learnt"].budget == last, timeout=120_000)
+    for method in METHODS:
+        layer = viewer.layers[f"{method}: points"]
+        qtbot.waitUntil(lambda layer=layer: len(layer.data) == last[0] * last[1], timeout=10_000)
+        assert len(layer._view_data) == len(layer.data)
 
 
 def test_every_layer_is_shown_and_hidden_while_segmentations_are_computed(docked, run, qtbot):
