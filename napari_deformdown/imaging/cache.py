@@ -82,7 +82,8 @@ class CachedArray:
         return self._region(spans[0], spans[1])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self._array, dtype)
+        # napari asks for a whole coarse level again for every layer that is shown
+        return np.asarray(self[:], dtype)
 
     def _region(self, rows: slice, columns: slice) -> NDArray[Any]:
         (y0, y1), (x0, x1) = ((s.start, max(s.start, s.stop)) for s in (rows, columns))

@@ -109,14 +109,15 @@ class CorrectPage(CorrectForm):
 
     def of(self, request: Request) -> Corrections:
         """Corrections of a request's frame, by the classes of its model."""
-        return self._entry_of(request).corrections
+        return self.entry_of(request).corrections
 
-    def _entry_of(self, request: Request) -> Entry:
+    def entry_of(self, request: Request) -> Entry:
+        """Corrections of a request's frame with what is known of them."""
         return self.book.entry(request.frame, names_of(self.panel.shelf.config(request.model).classes))
 
     def show_frame(self, request: Request) -> None:
         """The image of a request is in the cells: strokes are of it, and its corrections go over it."""
-        entry = self._entry_of(request)
+        entry = self.entry_of(request)
         if entry is self.entry:
             return
         self.painter.merge()
@@ -126,7 +127,7 @@ class CorrectPage(CorrectForm):
         self.painter.forget_brush()
         self.painter.set_sheet(self._whole, len(entry.classes))
         if entry.folder is None:
-            self.start(lambda progress: self.book.find(entry), lambda found: self._found(entry, found))
+            self.start(lambda progress: self.book.find(entry), lambda found: self.lay_under(entry, found))
         self.set_classes(self.panel.classes.classes)
         self.upkeep.count()
         self._enable()
@@ -162,7 +163,8 @@ class CorrectPage(CorrectForm):
         except ImageError:
             return None
 
-    def _found(self, entry: Entry, found: Corrections | None) -> None:
+    def lay_under(self, entry: Entry, found: Corrections | None) -> None:
+        """Corrections of an earlier session have been found on disk: what is painted meanwhile lies over them."""
         if found is None or found.is_empty:
             entry.below = None
             self.upkeep.changed(shown=False)  # what was painted meanwhile

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +13,11 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QVBoxLayout, QWidget
 
 from ..imaging.errors import ImageError
+from ..imaging.label_ids import shortened
 from .form import button, row, text
-from .jobs import Job, Progress
+from .jobs import Job, Progress, Work
 from .progress_bar import ProgressBar
+from .saving_frames import FrameFile, frame_path, named, write_frames
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
@@ -33,6 +37,7 @@ WHAT: dict[str, tuple[Kind, str]] = {
 }
 _MOST_LEVELS = 12
 _NOTHING = "Nothing to save yet: run first."
+_PARTS = ("Whole image", "What is in view", "All frames, a file each")
 
 
 class SavePage(QWidget):
@@ -55,7 +60,6 @@ class SavePage(QWidget):
         self.method.setToolTip("Whose result is saved")
         self.what.addItems(list(WHAT))
         self.level.setToolTip("Pixels of the mask: every level halves them")
-        self.part.addItems(["Whole image", "What is in view"])
         self.save_button = button("Save...", "The name's ending chooses the format")
         self.cancel_button = button("Cancel", "Stop; an older file of that name stays as it is")
         self.progress = ProgressBar()
@@ -95,6 +99,7 @@ class SavePage(QWidget):
                 [f"{h:,} x {w:,}" for h, w in sizes if k_is_useful(h, w)] or [f"{rows:,} x {columns:,}"]
             )
             self.level.setCurrentIndex(min(at, self.level.count() - 1))
+            self._offer_parts()
             if self.status.text() == _NOTHING:
                 self.status.setText("")
         elif self._job is None:
@@ -108,25 +113,36 @@ class SavePage(QWidget):
         """
         panel = self._panel
         return {
-            m: r.with_classes(names) if hasattr(r, "with_classes") else replace(r, classes=names)
+            m: named(r, panel.classes.named(r.classes))
             for m, r in (panel.comparison.results if panel.comparison is not None and panel.stands else {}).items()
-            for names in [panel.classes.named(r.classes)]
         }
+
+    def _offer_parts(self) -> None:
+        parts = _PARTS if self._panel.frame_count > 1 else _PARTS[:2]
+        if self.part.count() != len(parts):
+            self.part.clear()
+            self.part.addItems(parts)
+
+    @property
+    def _every_frame(self) -> bool:
+        return self.part.currentIndex() == 2
 
     def _enable(self) -> None:
         idle = self._job is None
         kind = WHAT[self.what.currentText()][0]
         self.save_button.setEnabled(idle and self.method.count() > 0)
         self.cancel_button.setEnabled(not idle)
-        for box in (self.level, self.part):
-            box.setEnabled(kind in ("mask", "confidence"))
+        raster = kind in ("mask", "confidence")
+        self.level.setEnabled(raster)
+        self.part.setEnabled(raster or self.part.count() > 2)
 
     def _ask(self) -> None:
         from ..masks import file_filter, format_of
 
         kind, ending = WHAT[self.what.currentText()]
         method = self.method.currentText()
-        name = self.sources()[method].record.get("image", "image") + self._frame_name()
+        frame = "" if self._every_frame else self._frame_name()
+        name = self.sources()[method].record.get("image", "image") + frame
         chosen, _ = QFileDialog.getSaveFileName(
             self, f"Save {self.what.currentText().lower()}", f"{name}_{method}{ending}", file_filter(kind)
         )
@@ -137,9 +153,11 @@ class SavePage(QWidget):
             format_of(path, kind)
         except ImageError:
             path = path.with_name(path.name + ending)
-        # Qt asked about the name that was typed, not about one that got an ending, nor about folders.
-        if path.exists() and (path != Path(chosen) or path.is_dir()):
-            question = QMessageBox.question(self, "Replace?", f"{path.name} is there already. Replace it?")
+        paths = [file.path for file in self._frame_files(path)] if self._every_frame else [path]
+        there = [p for p in paths if p.exists()]
+        # Qt asked about the name that was typed, not about one that got an ending or a frame, nor about folders.
+        if there and (paths != [Path(chosen)] or path.is_dir()):
+            question = QMessageBox.question(self, "Replace?", f"Already there: {shortened(there, 3)}. Replace?")
             if question != QMessageBox.StandardButton.Yes:
                 return
         self.save(method, path, overwrite=True)
@@ -150,12 +168,22 @@ class SavePage(QWidget):
         at = {} if compared is None else compared[1].request.frame.at
         return "".join(f"_{axis}{index}" for axis, index in at.items())
 
+    def _frame_files(self, path: Path) -> list[FrameFile]:
+        """Every frame as it would be shown now."""
+        panel, kind = self._panel, WHAT[self.what.currentText()][0]
+        assert panel.compared is not None
+        shown = panel.compared[1].request
+        source = shown.frame.source
+        requests = [replace(shown, frame=source.frame(step)) for step in product(*map(range, source.frames))]
+        return [
+            FrameFile(r, panel.correct.entry_of(r), frame_path(path, kind, r.frame.at, source.frames)) for r in requests
+        ]
+
     def save(self, method: str, path: Path, *, overwrite: bool = False) -> bool:
         """Write the chosen thing of a method, in the background; returns whether that began."""
         sources = self.sources()
         if self._job is not None or method not in sources:
             return False
-        source = sources[method]
         kind = WHAT[self.what.currentText()][0]
         raster, cells = kind in ("mask", "confidence"), self._panel.cells
         level = max(0, self.level.currentIndex()) if raster else 0
@@ -165,32 +193,40 @@ class SavePage(QWidget):
             if region is None:
                 self.status.setText("Nothing of the image is in view. Show it, or save the whole image.")
                 return False
-        found, engine = self._panel.compared, self._panel.engine
+        options = {"level": level, "region": region, "overwrite": overwrite, "holds": kind}
+        if self._every_frame:
+            self._start_frames(method, path, options)
+        else:
+            self._start(_writing(sources[method], path, self._panel, method, options), "no mask was written")
+        return True
 
-        def work(progress: Progress) -> list[Path]:
-            from ..masks import export_mask
-
-            progress("writing", 0, 1)
-            return export_mask(
-                source,
-                path,
-                level=level,
-                region=region,
-                record=None if found is None else _record(found, method, engine),
-                overwrite=overwrite,
-                holds=kind,
-                progress=lambda done, total: progress("writing", done, total),
-            )
-
+    def _start(self, work: Work, stays: str) -> Job:
         self._job = job = Job(work, self)
         job.progressed.connect(self._progress)
         job.succeeded.connect(self._saved)
         job.failed.connect(self.status.setText)
-        job.cancelled.connect(lambda: self.status.setText("Cancelled; no mask was written."))
+        job.cancelled.connect(lambda: self.status.setText(f"Cancelled; {stays}."))
         job.ended.connect(self._ended)
         self._enable()
         job.start()
-        return True
+        return job
+
+    def _start_frames(self, method: str, path: Path, options: dict[str, Any]) -> None:
+        page, files = self._panel.correct, self._frame_files(path)
+        classes = self._panel.classes.named(self.sources()[method].classes)
+        page.painter.merge()
+        job = self._start(
+            write_frames(self._panel.engine, page.book, files, method, classes, options),
+            "frames that were written stay",
+        )
+
+        def looked_for() -> None:
+            # what lay on disk of frames that were not shown yet is there when they are
+            for entry in {file.entry for file in files}:
+                if entry.below is not None:
+                    page.lay_under(entry, entry.below)
+
+        job.ended.connect(looked_for)
 
     def cancel(self) -> None:
         """Stop writing; an older file stays."""
@@ -203,8 +239,9 @@ class SavePage(QWidget):
         self.progress.show_part(done, total)
 
     def _saved(self, paths: list[Path]) -> None:
-        self.status.setText(f"Saved {paths[0]}.")
-        show_info(f"Saved {paths[0]}.")
+        frames = f", and so on: {len(paths)} frames" if self._every_frame else ""
+        self.status.setText(f"Saved {paths[0]}{frames}.")
+        show_info(f"Saved {paths[0]}{frames}.")
         self.saved.emit(paths)
 
     def _ended(self) -> None:
@@ -217,6 +254,27 @@ class SavePage(QWidget):
 def k_is_useful(rows: int, columns: int) -> bool:
     """Whether anybody wants a mask of this size."""
     return max(rows, columns) >= 256
+
+
+def _writing(
+    source: MaskSource, path: Path, panel: SamplingPanel, method: str, options: dict[str, Any]
+) -> Callable[[Progress], list[Path]]:
+    """Work that writes what is shown."""
+    found, engine = panel.compared, panel.engine
+
+    def work(progress: Progress) -> list[Path]:
+        from ..masks import export_mask
+
+        progress("writing", 0, 1)
+        return export_mask(
+            source,
+            path,
+            record=None if found is None else _record(found, method, engine),
+            progress=lambda done, total: progress("writing", done, total),
+            **options,
+        )
+
+    return work
 
 
 def _record(found: tuple[Comparison, Wanted], method: str, engine: Engine) -> dict[str, Any]:

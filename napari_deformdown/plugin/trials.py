@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QCoreApplication
+
 from ..imaging.label_ids import shortened
+from ..network.config import ModelError
 from .jobs import Progress
 from .keeping import names_of
 from .tuning import Setup
@@ -14,9 +19,11 @@ if TYPE_CHECKING:
     from ..finetuning import FinetuneFinished
     from .correcting import CorrectPage
 
-__all__ = ["Trials"]
+__all__ = ["LEFT", "Trials"]
 
 _NAMED = 3
+#: How the name of a version ends that nobody has decided about.
+LEFT = "left on trial"
 
 
 class Trials:
@@ -31,6 +38,12 @@ class Trials:
     def __init__(self, page: CorrectPage) -> None:
         self._page, self._count = page, 0
         self._began = "", ""  # base and model that were chosen when the last fine-tuning began
+        # keeps what is on trial when the panel is closed, or napari, before somebody has decided
+        self._undecided: list[Callable[[], Any]] = []
+        page.destroyed.connect(_all_done(self._undecided))
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(_all_done(self._undecided))
 
     def setup(self) -> Setup | None:
         """What is to be tuned: the chosen model's base by all corrections of its classes."""
@@ -71,20 +84,33 @@ class Trials:
         panel.shelf.drop_trials()
         panel.shelf.add_trial(name, event.model, base)
         panel.trial, panel.before = name, before
+        self._undecided[:] = [self._writing(event)]
         self._choose(name)
+
+    def _writing(self, event: FinetuneFinished, name: str = "") -> Callable[[], Any]:
+        """What writes the trial as a version, in any thread; without a name as one that nobody has decided about."""
+        shelf = self._page.panel.shelf
+        base = shelf.family(self._page.panel.trial)
+        version = shelf.version(self._page.panel.before)
+        store, parent = shelf.store(base), base if version is None else version.id
+
+        def write() -> Any:
+            from ..finetuning import version_facts
+
+            facts = version_facts(event, parent=parent)
+            named = {"name": name or f"{facts['name']}, {LEFT}", "base": base}
+            return store.add(event.model, activate=bool(name), **{**facts, **named})
+
+        return write
 
     def keep(self, event: FinetuneFinished, name: str) -> None:
         """Write the trial as a version, in the background."""
         page, panel = self._page, self._page.panel
-        base = panel.shelf.family(panel.trial)
-        version = panel.shelf.version(panel.before)
-        store, parent = panel.shelf.store(base), base if version is None else version.id
+        write = self._writing(event, name)
 
         def work(progress: Progress) -> Any:
-            from ..finetuning import version_facts
-
             progress("writing the version", 0, 1)
-            return store.add(event.model, **{**version_facts(event, name=name, parent=parent), "base": base})
+            return write()
 
         def done(kept: Any) -> None:
             panel.shelf.refresh()
@@ -107,6 +133,7 @@ class Trials:
 
     def _end(self, name: str, sentence: str) -> None:
         panel = self._page.panel
+        self._undecided.clear()
         panel.trial = panel.before = ""
         panel.shelf.drop_trials()
         self._page.tuning.settle(sentence)
@@ -120,3 +147,15 @@ class Trials:
         panel = self._page.panel
         panel.choose_model(name)
         panel.run()
+
+
+def _all_done(work: list[Callable[[], Any]]) -> Callable[..., None]:
+    """Something to connect to that does the work once; it holds no widget."""
+
+    def do(*_: Any) -> None:
+        while work:
+            # nobody is there any more to be told of a full disk
+            with suppress(ModelError):
+                work.pop()()
+
+    return do

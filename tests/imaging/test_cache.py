@@ -100,3 +100,11 @@ def test_a_region_that_the_cache_has_no_room_for_is_read_once():
     (array,) = cached([slow], limit=3 * 16 * 20 * 3)
     np.testing.assert_array_equal(array[:, :], WHOLE)
     assert len(slow.keys) == 6 * 4
+
+
+def test_a_whole_array_that_there_is_room_for_is_read_once():
+    slow = Counting(WHOLE)
+    (array,) = cached([slow])
+    for dtype in (None, float):
+        np.testing.assert_array_equal(np.asarray(array, dtype), WHOLE)
+    assert len(slow.keys) == 6 * 4

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QApplication, QMessageBox
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
+from napari_deformdown.plugin.keeping import Book
+from napari_deformdown.plugin.saving_frames import frame_path
 from napari_deformdown.plugin.session import read_session
 from napari_deformdown.plugin.session_menu import state_of
 
@@ -212,3 +216,60 @@ def test_a_trial_is_not_replaced_unasked_and_a_session_says_what_it_lacks(
         "earth: second has learnt from piece as well; this one has not: show these images, and tune again."
     ]
     assert page.trials._unknown_to_it("earth: second", {"piece"}) == []
+
+
+def test_all_frames_are_saved_each_to_a_file_with_its_corrections(stack, settle, qtbot, tmp_path, monkeypatch):
+    """What was painted on a frame in an earlier session is in its file, and in view afterwards, without a visit before."""
+    viewer, panel = stack
+    page = panel.correct
+    shown = panel.compared[1].request
+    frames = [replace(shown, frame=shown.frame.source.frame((k,))) for k in range(3)]
+    painted = page.of(frames[1])
+    painted.paint(np.full((64, 64), 3, np.uint8), (100, 200))  # class 2
+    earlier = Book(page.book.folder)
+    entry = earlier.entry(frames[1].frame, page.entry_of(frames[1]).classes)
+    entry.corrections.paint(np.full((64, 64), 4, np.uint8), (300, 200))  # class 3
+    earlier.save_all()
+    saving = panel.saving
+    saving.part.setCurrentText("All frames, a file each")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "mask.ome.tif"), ""))
+    with qtbot.waitSignal(saving.finished, timeout=120_000):
+        saving.save_button.click()
+    masks = [tmp_path / f"mask_T{k}.ome.tif" for k in range(3)]
+    assert sorted(p for p in tmp_path.iterdir() if p.suffix != ".json") == masks
+    assert "3 frames" in saving.status.text() and str(masks[0]) in saving.status.text()
+    for k, path in enumerate(masks):
+        mask, found = tifffile.imread(path, level=0), panel.engine.result(frames[k], "learnt", lambda *_: None).labels()
+        if k == 1:
+            assert (mask[100:164, 200:264] == 2).all() and (mask[300:364, 200:264] == 3).all()
+            mask[100:164, 200:264], mask[300:364, 200:264] = found[100:164, 200:264], found[300:364, 200:264]
+        np.testing.assert_array_equal(mask, found)
+    viewer.dims.set_current_step(0, 1)
+    settle(panel)
+    labels = np.asarray(viewer.layers["learnt: segmentation"].data[0])
+    assert (labels[300:364, 200:264] == 3).all() and (labels[100:164, 200:264] == 2).all()
+
+    # again: what is there is not replaced unasked
+    asked = []
+
+    def refuse(parent, title, question):
+        asked.append(question)
+        return QMessageBox.StandardButton.No
+
+    monkeypatch.setattr(QMessageBox, "question", refuse)
+    before = [p.stat().st_mtime_ns for p in masks]
+    saving.save_button.click()
+    assert "mask_T0.ome.tif" in asked[0] and [p.stat().st_mtime_ns for p in masks] == before
+    # cancelled after the first one
+    for path in masks:
+        path.unlink()
+    saving.save("learnt", tmp_path / "mask.ome.tif", overwrite=True)
+    saving._job.produced.connect(lambda _: saving.cancel())
+    qtbot.waitSignal(saving.finished, timeout=60_000).wait()
+    assert "written stay" in saving.status.text() and masks[0].exists() and not masks[2].exists()
+
+
+def test_files_of_frames_sort_as_frames_do():
+    path = Path("out") / "mask.OME.tif"
+    assert frame_path(path, "mask", {"T": 3, "Z": 0}, (100, 2)) == Path("out/mask_T03_Z0.OME.tif")
+    assert frame_path(Path("a.points.csv"), "points", {"T": 9}, (10,)).name == "a_T9.points.csv"

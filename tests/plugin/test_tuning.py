@@ -8,11 +8,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from qtpy.compat import isalive
 
 from napari_deformdown.finetuning import FinetuneOptions, HeldBackScored
 from napari_deformdown.network import LabelClass, ModelError
 from napari_deformdown.plugin.own_classes import IdsDialog, OwnClassesDialog
 from napari_deformdown.plugin.shelf import Shelf
+from napari_deformdown.plugin.trials import LEFT
 from napari_deformdown.plugin.tuning import held_back_sentence
 
 TWO_STEPS = FinetuneOptions(steps=2, seconds=0, methods=("learnt",), points=64, held_back=0.25)
@@ -257,6 +259,25 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
         page.import_from(tmp_path / "out")
     assert "damaged or changed" in page.status.text() and page.store.list() == []
     settle(panel)
+
+
+def test_a_trial_that_nobody_has_decided_about_is_among_the_versions_when_the_panel_is_closed(corrected, settle, qtbot):
+    viewer, panel = corrected
+    tuning = panel.correct.tuning
+    for _ in range(2):
+        with qtbot.waitSignal(tuning.finished, timeout=120_000):
+            tuning.run()
+        settle(panel)
+    weights = tuning.outcome.model.state_dict()
+    assert [name for name in Shelf().names() if LEFT in name] == []
+    viewer.window.remove_dock_widget(panel)
+    panel.deleteLater()
+    qtbot.waitUntil(lambda: not isalive(panel), timeout=10_000)
+    shelf = Shelf()
+    (name,) = [name for name in shelf.names() if LEFT in name]
+    assert shelf.store("earth").active is None and shelf.last_used() != name
+    found = shelf.store("earth").load(shelf.version(name).id, "cpu").state_dict()
+    assert all(torch.equal(found[key], value) for key, value in weights.items())
 
 
 def test_cancelled_and_failed_runs_leave_everything_as_it_was(corrected, settle, qtbot):

@@ -1,0 +1,127 @@
+"""Saving every frame of a stack, each to a file of its own: segmented where it is not yet, its corrections over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .jobs import Progress
+from .keeping import lay_over
+
+if TYPE_CHECKING:
+    from ..corrections import Corrections
+    from ..masks import MaskSource
+    from ..masks.formats import Kind
+    from ..network import Segmentation
+    from .engine import Engine
+    from .keeping import Book, Entry
+    from .request import Request
+
+__all__ = ["FrameFile", "frame_path", "named", "write_frames"]
+
+
+@dataclass(frozen=True)
+class FrameFile:
+    """What is wanted of a frame, what was corrected on it, and where its file goes."""
+
+    request: Request
+    entry: Entry
+    path: Path
+
+
+def frame_path(path: Path, kind: Kind, at: Mapping[str, int], counts: Sequence[int]) -> Path:
+    """The file of one frame, such as `mask_T03_Z0.ome.tif` for `mask.ome.tif`: numbers sort as frames do.
+
+    Parameters
+    ----------
+    path : Path
+        As it would be without frames; its ending chooses the format.
+    kind : Kind
+        What is written.
+    at : mapping
+        Position of the frame by axis.
+    counts : sequence of int
+        Frames along each of these axes.
+
+    Raises
+    ------
+    ImageError
+        If the ending stands for no format.
+    """
+    from ..masks import format_of
+
+    endings = [e for e in format_of(path, kind).endings if path.name.lower().endswith(e)]
+    ending = path.name[-len(endings[0]) :] if endings else path.suffix
+    frame = "".join(
+        f"_{axis}{index:0{len(str(count - 1))}d}" for (axis, index), count in zip(at.items(), counts, strict=True)
+    )
+    return path.with_name(path.name.removesuffix(ending) + frame + ending)
+
+
+def named(result: Any, classes: Any) -> MaskSource:
+    """A result, corrected or not, with classes as they are called in the panel."""
+    found: MaskSource = (
+        result.with_classes(classes) if hasattr(result, "with_classes") else replace(result, classes=classes)
+    )
+    return found
+
+
+def write_frames(
+    engine: Engine, book: Book, files: Sequence[FrameFile], method: str, classes: Any, options: Mapping[str, Any]
+) -> Callable[[Progress], list[Path]]:
+    """Work that writes all files; those that are written stay when it is cancelled.
+
+    Parameters
+    ----------
+    engine : Engine
+        What segments.
+    book : Book
+        Where corrections are kept.
+    files : sequence of FrameFile
+        In the order in which they are written.
+    method : str
+        Whose results.
+    classes : sequence of LabelClass
+        As they are called now.
+    options : mapping
+        Of `export_mask`.
+
+    Returns
+    -------
+    callable
+        It produces the Path of each file and gives all of them, without their records. An entry whose corrections it looked for holds them as `below`.
+    """
+
+    def work(progress: Progress) -> list[Path]:
+        from ..corrections import corrected
+        from ..masks import export_mask, make_record
+
+        written: list[Path] = []
+        for k, file in enumerate(files):
+            stage = f"frame {k + 1} of {len(files)}"
+            progress(stage, k, len(files))
+
+            def within(*_: Any, stage: str = stage, k: int = k) -> None:
+                progress(stage, k, len(files))
+
+            result: Segmentation = engine.result(file.request, method, within)  # type: ignore[arg-type]
+            corrections = _corrections(book, file.entry)
+            source = result if corrections.is_empty else corrected(result, corrections)
+            asked, _ = file.request.resolved(method)
+            pyramid = engine.pyramid(file.request.frame, progress)
+            record = make_record(result, pyramid, engine.model(asked), None)
+            paths = export_mask(named(source, classes), file.path, record=record, progress=within, **options)
+            written.append(paths[0])
+            progress.produce(paths[0])
+        return written
+
+    return work
+
+
+def _corrections(book: Book, entry: Entry) -> Corrections:
+    """Those of a frame, with what an earlier session left on disk."""
+    if entry.folder is None:
+        book.find(entry)
+    return entry.corrections if entry.below is None else lay_over(entry.below, entry.corrections)
