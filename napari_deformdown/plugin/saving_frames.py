@@ -91,7 +91,8 @@ def write_frames(
     Returns
     -------
     callable
-        It produces the Path of each file and gives all of them, without their records. An entry whose corrections it looked for holds them as `below`.
+        It produces the Path of each file and gives all of them, without their records. An entry whose corrections it
+        looked for holds them as `below`.
     """
 
     def work(progress: Progress) -> list[Path]:

@@ -219,7 +219,7 @@ def test_a_trial_is_not_replaced_unasked_and_a_session_says_what_it_lacks(
 
 
 def test_all_frames_are_saved_each_to_a_file_with_its_corrections(stack, settle, qtbot, tmp_path, monkeypatch):
-    """What was painted on a frame in an earlier session is in its file, and in view afterwards, without a visit before."""
+    """Paint of an earlier session is in the file of a frame that was not visited, and in view afterwards."""
     viewer, panel = stack
     page = panel.correct
     shown = panel.compared[1].request
