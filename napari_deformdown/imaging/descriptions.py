@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-__all__ = ["Description", "aperio_pixel_size", "micrometres", "ome_description"]
+__all__ = ["Description", "aperio_pixel_size", "micrometres", "ome_description", "qpi_description"]
 
 # Micrometres per unit, as OME-XML, OME-Zarr, ImageJ and people write them.
 _UNITS = {
@@ -86,9 +87,22 @@ def ome_description(xml: str, image: int = 0) -> Description:
     bits = pixels.get("SignificantBits", "")
     return Description(
         _ome_pixel_size(pixels),
-        tuple(str(name) for name in names) if names and all(names) and len(set(names)) == len(names) else (),
+        _telling(names),
         int(bits) if bits.isdecimal() else None,
     )
+
+
+def qpi_description(pages: Sequence[str]) -> Description:
+    """What the XML of each channel's page in an Akoya (PerkinElmer) QPTIFF says; nothing where it cannot be read."""
+    try:
+        return Description(channel_names=_telling([ElementTree.fromstring(xml).findtext("Name") for xml in pages]))
+    except (ElementTree.ParseError, ValueError):
+        return Description()
+
+
+def _telling(names: Sequence[str | None]) -> tuple[str, ...]:
+    """Names of channels where each has one of its own, else none."""
+    return tuple(str(name) for name in names) if all(names) and len(set(names)) == len(names) else ()
 
 
 def _ome_pixel_size(pixels: Any) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from typing import Any
 from .errors import ImageError
 from .flat import FLAT_SUFFIXES, open_flat
 from .ome_zarr import is_zarr, open_zarr
+from .openslide_file import OPENSLIDE_SUFFIXES, open_slide
 from .progress import Progress
 from .pyramid import Pyramid
 from .remote import open_remote
@@ -20,7 +21,7 @@ from .urls import is_url, local_path
 
 __all__ = ["SUFFIXES", "open_image", "open_stack"]
 
-SUFFIXES = TIFF_SUFFIXES + FLAT_SUFFIXES
+SUFFIXES = TIFF_SUFFIXES + OPENSLIDE_SUFFIXES + FLAT_SUFFIXES
 
 
 def open_image(
@@ -40,10 +41,11 @@ def open_image(
     Parameters
     ----------
     source : path, URL, array-like, list of array-likes, or Pyramid
-        A TIFF, PNG, JPEG or BMP file or a folder with OME-Zarr or zarr; the address of a TIFF file or of OME-Zarr
-        (http://, s3://, gs:// and what else fsspec knows; extra `remote`); an array (H, W), (H, W, C), (C, H, W), or
-        with more axes that `axes` names; or the levels of a pyramid, finest first. A `Pyramid` is taken with the plane,
-        channels and range asked for; it is returned itself where nothing is.
+        A TIFF, PNG, JPEG or BMP file, a slide in a format of its scanner (MRXS, VMS, BIF, DICOM and others; extra
+        `slides`), or a folder with OME-Zarr or zarr; the address of a TIFF file or of OME-Zarr (http://, s3://, gs://
+        and what else fsspec knows; extra `remote`); an array (H, W), (H, W, C), (C, H, W), or with more axes that
+        `axes` names; or the levels of a pyramid, finest first. A `Pyramid` is taken with the plane, channels and range
+        asked for; it is returned itself where nothing is.
     axes : str, optional
         One letter for each axis, where the source does not say it itself or says it wrong: Y and X, C or S for
         channels, others such as T and Z.
@@ -99,6 +101,8 @@ def open_stack(source: str | Path, axes: str | None = None) -> Stack:
     suffix = path.suffix.lower()
     if suffix in TIFF_SUFFIXES:
         return open_tiff(path, axes)
+    if suffix in OPENSLIDE_SUFFIXES:
+        return open_slide(path, axes)
     if suffix in FLAT_SUFFIXES:
         return open_flat(path, axes)
     raise ImageError(f"{path.name} ends in none of {', '.join(SUFFIXES)}, nor is it a zarr folder. Convert it to TIFF.")

@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 
 from .axes import named_axes
-from .descriptions import aperio_pixel_size, micrometres, ome_description
+from .descriptions import Description, aperio_pixel_size, micrometres, ome_description, qpi_description
 from .errors import ImageError
 from .pyramid_cache import identity_of
 from .sharing import Lease
@@ -22,7 +22,10 @@ from .tiff_array import TiffBytes, level_array
 
 __all__ = ["TIFF_SUFFIXES", "damage_told", "open_tiff", "pixel_size", "stack_of"]
 
-TIFF_SUFFIXES = (".tif", ".tiff", ".svs", ".ndpi", ".btf", ".tf8")
+_PLAIN = (".tif", ".tiff", ".ptif", ".ptiff", ".btf", ".tf2", ".tf8")
+# What slide scanners and microscopes write: Aperio, Hamamatsu, Leica, Akoya, Objective Imaging, Zeiss.
+_SCANNED = (".svs", ".ndpi", ".scn", ".qptiff", ".zif", ".lsm")
+TIFF_SUFFIXES = _PLAIN + _SCANNED
 # What a damaged TIFF makes its readers raise.
 _DAMAGED = (tifffile.TiffFileError, OSError, ValueError, RuntimeError, struct.error, IndexError, TypeError, KeyError)
 
@@ -65,16 +68,16 @@ def stack_of(
     names = named_axes(axes or series.axes, series.shape, name)
     # a level that lost an axis is none of this image
     levels = [v for v in series.levels if len(v.shape) == len(series.shape)]
-    described = ome_description(tiff.ome_metadata, index) if tiff.is_ome and tiff.ome_metadata else None
+    described = _described(tiff, index)
     return Stack(
         arrays=tuple(level_array(v, file) for v in levels),
         axes=names,
         name=PurePath(name).stem.removesuffix(".ome"),
         source=name,
         path=path,
-        pixel_size=(described and described.pixel_size) or pixel_size(tiff),
-        channel_names=described.channel_names if described else (),
-        value_range=_value_range(series, described.bits if described else None),
+        pixel_size=described.pixel_size or pixel_size(tiff, series.keyframe),
+        channel_names=described.channel_names,
+        value_range=_value_range(series, described.bits),
         kept_by=partial(identity, index),
         lease=Lease(file.close),
     )
@@ -89,6 +92,16 @@ def damage_told(name: str) -> Iterator[None]:
         raise
     except _DAMAGED as error:
         raise ImageError(f"{name} cannot be read as a TIFF file: {error}.") from error
+
+
+def _described(tiff: tifffile.TiffFile, index: int) -> Description:
+    """What the file says in words of one of its series."""
+    if tiff.is_ome and tiff.ome_metadata:
+        return ome_description(tiff.ome_metadata, index)
+    if tiff.is_qpi:
+        pages: Any = tiff.series[index].pages
+        return qpi_description([page.description for page in pages])
+    return Description()
 
 
 def _value_range(series: Any, bits: int | None) -> tuple[float, float] | None:
@@ -109,13 +122,23 @@ def _value_range(series: Any, bits: int | None) -> tuple[float, float] | None:
     return (0.0, float(2**bits - 1)) if bits is not None and 1 < bits < width else None
 
 
-def pixel_size(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
-    """Height and width of a pixel in micrometres from description and resolution tags; None where they say nothing."""
-    page = tiff.pages.first
+def pixel_size(tiff: tifffile.TiffFile, page: Any) -> tuple[float, float] | None:
+    """Height and width of a page's pixels in micrometres from what is said of them; None where nothing is.
+
+    Parameters
+    ----------
+    tiff : tifffile.TiffFile
+        The file.
+    page : tifffile.TiffPage
+        Of the image that is meant: a file's first page may be an overview of the glass.
+    """
     if tiff.is_svs:
-        found = aperio_pixel_size(page.description)
+        found = aperio_pixel_size(tiff.pages.first.description)
         if found:
             return found
+    if tiff.is_lsm:
+        y, x = (1e6 * float((tiff.lsm_metadata or {}).get(f"VoxelSize{axis}", 0)) for axis in "YX")  # from metres
+        return (y, x) if y > 0 and x > 0 else None
     tags = page.tags
     x, y = tags.valueof("XResolution"), tags.valueof("YResolution")
     if not x or not y or not (x[0] and x[1] and y[0] and y[1]):

@@ -31,6 +31,7 @@ def get_reader(path: str | list[str]) -> Reader | None:
     """napari's question whether this plugin reads a file: yes for an image that can be read, one at a time."""
     from ..imaging.errors import ImageError
     from ..imaging.flat import FLAT_SUFFIXES
+    from ..imaging.openslide_file import OPENSLIDE_SUFFIXES
     from ..imaging.readers import open_stack
 
     if isinstance(path, list):
@@ -39,6 +40,8 @@ def get_reader(path: str | list[str]) -> Reader | None:
         path = path[0]
     if path.lower().endswith(FLAT_SUFFIXES):  # opening these decodes them
         return read_image if _is_picture(Path(path)) else None
+    if path.lower().endswith(OPENSLIDE_SUFFIXES):  # what these lack, such as openslide itself, is said on reading
+        return read_image
     try:
         open_stack(Path(path)).close()
     except ImageError:
