@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari.viewer import Viewer
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, Signal
+from qtpy.QtCore import Signal
 
 from .cells import Cells
 from .chooser import TRUTH, Chooser
 from .classes import ClassTable
 from .correcting import CorrectPage
-from .delayed import delayed
+from .docked import Docked
 from .engine import Engine
+from .findings import Findings
 from .form import KEYS, scrolled
 from .left import is_left, remove_left
 from .live import Live, Part, Wanted
@@ -43,17 +44,15 @@ class SamplingPanel(Chooser):
     finished = Signal()  # a run ended, in whatever way, and what it found is shown
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        self._docked = False
         self.showing = Showing(self, self._make_cells)
         # napari hands plugins a proxy that wraps everything from modules called napari*, our own arrays included, and
         # breaks identity. Only public names are used on what is inside.
         super().__init__(getattr(napari_viewer, "__wrapped__", napari_viewer))
         self.engine = Engine(self.shelf.load, self.shelf.stamp)
         self.live = Live(self.engine, self)
-        #: What was found, and what it was found for, which need not be what is chosen now; None before a run.
-        self.compared: tuple[Comparison, Wanted] | None = None
+        self.found = Findings(self)
         self.jobs = LongJobs(self)
-        self._undocked = delayed(self, 0, self._shut)
+        self._docked = Docked(self, self._shut)
         self._waiting = False
         self.numbers, self.classes = NumbersPage(self.viewer, self.engine), ClassTable()
         self.saving = SavePage(self)
@@ -98,7 +97,7 @@ class SamplingPanel(Chooser):
         self.live.said.connect(self.say)
         self.live.ended.connect(self._run_ended)
         self.correct.recorrected.connect(self.showing.recorrect)
-        self.correct.upkeep.rescored.connect(self._rescored)
+        self.correct.upkeep.rescored.connect(self.found.take_again)
         self.correct.kept.connect(lambda _: self.versions.refresh())
         self.versions.chose.connect(self.choose_model)
         self.versions.renamed.connect(self._renamed)
@@ -108,21 +107,10 @@ class SamplingPanel(Chooser):
         for key, act in keys.items():
             self.viewer.bind_key(key, lambda _, act=act: act() if isalive(self) else None, overwrite=True)
 
-    def event(self, event: QEvent) -> bool:
-        """napari closes a dock by letting go of what is in it, which would go on unseen."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._docked = True
-            elif self._docked:
-                self._undocked.start()
-        return bool(super().event(event))
-
     def _shut(self) -> None:
-        if self.parent() is None:  # it was not put into another dock
-            self.live.drop()
-            self.cancel()
-            self.correct.shut()
-            self.deleteLater()
+        self.live.drop()
+        self.cancel()
+        self.correct.shut()
 
     def owns(self, layer: Any) -> bool:
         """Whether a layer is one that the panel made, or that a panel left which was closed."""
@@ -152,10 +140,8 @@ class SamplingPanel(Chooser):
         shown = self.showing.source
         if shown is not None and shown.layer not in self.viewer.layers:
             name = shown.layer.name
-            self.compared = None
             self.live.drop()
-            self.numbers.clear()
-            self.verdict.setText("")
+            self.found.clear()
             self.correct.drop()
             self.showing.drop()
             self.say(f"{name} was closed; its results are dropped.")
@@ -244,7 +230,7 @@ class SamplingPanel(Chooser):
         with_truth = self.cell_boxes[TRUTH].isChecked() and wanted.truth is not None
         self.showing.begin(wanted, self.source, with_truth=with_truth)
         self._waiting = True
-        self._mark_numbers()
+        self.found.mark()
 
     def _make_cells(self) -> Cells:
         remove_left(self.viewer)
@@ -261,7 +247,7 @@ class SamplingPanel(Chooser):
         if self.showing.source is None:
             return
         if part.kind == "comparison":
-            self._compared(part.value, part.wanted)
+            self.found.take(part.value, part.wanted)
             return
         if part.kind == "result":
             self.estimator.observe(part.value)
@@ -271,35 +257,15 @@ class SamplingPanel(Chooser):
         if part.kind == "pyramid":
             self.correct.show_frame(part.wanted.request)
 
-    def _compared(self, comparison: Comparison, wanted: Wanted) -> None:
-        self.compared = comparison, wanted
-        self._show_numbers()
-        self.show_budget()
-        self._mark_numbers()
-        self.numbers.offer_curve(wanted, self.methods)
-
     @property
-    def stands(self) -> bool:
-        """Whether what was found is of the frame that is shown."""
-        return self.compared is not None and self.compared[1].request.frame.key == self.showing.frame
-
-    def _mark_numbers(self) -> None:
-        """Numbers of another frame are grey until there are those of this one, and cannot be saved as its own."""
-        for widget in (self.verdict, self.numbers.table):
-            widget.setEnabled(self.stands or self.compared is None)
-        self.saving.refresh()
+    def compared(self) -> tuple[Comparison, Wanted] | None:
+        """What was found, and what it was found for; None before a run."""
+        return self.found.compared
 
     @property
     def comparison(self) -> Comparison | None:
         """What was found; None before a run."""
-        return None if self.compared is None else self.compared[0]
-
-    def _show_numbers(self) -> None:
-        assert self.compared is not None
-        comparison, wanted = self.compared
-        classes = self.classes.named(next(iter(comparison.results.values())).classes)
-        sentence = self.numbers.show_comparison(comparison, wanted, classes)
-        self.verdict.setText(f"<b>{sentence}</b>")
+        return self.found.comparison
 
     # ---- corrections
 
@@ -307,16 +273,10 @@ class SamplingPanel(Chooser):
         """What was corrected on the image of a request."""
         return self.correct.of(request)
 
-    def _rescored(self, comparison: Comparison) -> None:
-        assert self.compared is not None
-        self.compared = comparison, self.compared[1]
-        self._show_numbers()
-        self.saving.refresh()
-
     def _classes_changed(self) -> None:
         self.correct.set_classes(self.classes.classes)
         if self.comparison is not None and self.cells is not None:
-            self._show_numbers()
+            self.found.show()
             self.showing.show_scene()
 
     # ---- the end of a run
@@ -331,7 +291,7 @@ class SamplingPanel(Chooser):
             unknown = self.truth.value is not None and self.compared is not None and self.compared[1].truth is None
             unscored = f" {self.truth.value.name} says nothing about this frame." if unknown else ""
             self.say(f"{name} at {rows} x {columns}.{unscored}")
-        elif self.stands:
+        elif self.found.stands:
             # of what was wanted some methods may have come: beside those of before they would not compare
             assert self.comparison is not None
             self.showing.restore(self.comparison.results)

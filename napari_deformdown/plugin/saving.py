@@ -111,11 +111,10 @@ class SavePage(QWidget):
 
         Corrections win in it, too.
         """
-        panel = self._panel
-        return {
-            m: named(r, panel.classes.named(r.classes))
-            for m, r in (panel.comparison.results if panel.comparison is not None and panel.stands else {}).items()
-        }
+        comparison, classes = self._panel.comparison, self._panel.classes
+        if comparison is None or not self._panel.found.stands:
+            return {}
+        return {m: named(r, classes.named(r.classes)) for m, r in comparison.results.items()}
 
     def _offer_parts(self) -> None:
         parts = _PARTS if self._panel.frame_count > 1 else _PARTS[:2]

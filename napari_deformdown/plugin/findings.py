@@ -1,0 +1,72 @@
+"""What the last run has found, and whether it is of what is shown now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..evaluation.comparison import Comparison
+    from .live import Wanted
+    from .panel import SamplingPanel
+
+__all__ = ["Findings"]
+
+
+class Findings:
+    """Scores, table and sentence of a panel.
+
+    Parameters
+    ----------
+    panel : SamplingPanel
+        Where they are shown.
+    """
+
+    def __init__(self, panel: SamplingPanel) -> None:
+        self._panel = panel
+        #: What was found, and what it was found for, which need not be what is chosen now; None before a run.
+        self.compared: tuple[Comparison, Wanted] | None = None
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What was found; None before a run."""
+        return None if self.compared is None else self.compared[0]
+
+    @property
+    def stands(self) -> bool:
+        """Whether what was found is of the frame that is shown."""
+        return self.compared is not None and self.compared[1].request.frame.key == self._panel.showing.frame
+
+    def take(self, comparison: Comparison, wanted: Wanted) -> None:
+        """A run has found something."""
+        self.compared = comparison, wanted
+        self.show()
+        self._panel.show_budget()
+        self.mark()
+        self._panel.numbers.offer_curve(wanted, self._panel.methods)
+
+    def take_again(self, comparison: Comparison) -> None:
+        """The same, scored anew."""
+        assert self.compared is not None
+        self.compared = comparison, self.compared[1]
+        self.show()
+        self._panel.saving.refresh()
+
+    def mark(self) -> None:
+        """Numbers of another frame are grey until there are those of this one, and cannot be saved as its own."""
+        for widget in (self._panel.verdict, self._panel.numbers.table):
+            widget.setEnabled(self.stands or self.compared is None)
+        self._panel.saving.refresh()
+
+    def show(self) -> None:
+        """Table and sentence, by the classes as they are called now."""
+        assert self.compared is not None
+        comparison, wanted = self.compared
+        classes = self._panel.classes.named(next(iter(comparison.results.values())).classes)
+        sentence = self._panel.numbers.show_comparison(comparison, wanted, classes)
+        self._panel.verdict.setText(f"<b>{sentence}</b>")
+
+    def clear(self) -> None:
+        """Nothing is known any more."""
+        self.compared = None
+        self._panel.numbers.clear()
+        self._panel.verdict.setText("")
