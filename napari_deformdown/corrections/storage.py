@@ -15,7 +15,7 @@ from ..imaging.errors import ImageError
 from .painted import Corrections
 from .tiles import TILE, Tiles
 
-__all__ = ["load_corrections", "save_corrections"]
+__all__ = ["are_kept", "kept_fingerprint", "load_corrections", "save_corrections"]
 
 _FORMAT = 1
 _NAME = "corrections.json"
@@ -59,6 +59,25 @@ def save_corrections(corrections: Corrections, folder: str | Path) -> None:
     for old in folder.glob("tiles-*.tif"):
         if old.name != pixels or not tiles:
             old.unlink(missing_ok=True)
+
+
+def are_kept(folder: Path) -> bool:
+    """Whether a folder holds corrections, whole or damaged."""
+    return (folder / _NAME).exists()
+
+
+def kept_fingerprint(folder: Path) -> str:
+    """Fingerprint of the corrections in a folder, which are not read.
+
+    Raises
+    ------
+    ImageError
+        If their description cannot be read.
+    """
+    try:
+        return str(json.loads((folder / _NAME).read_text("utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ImageError(f"The corrections in {folder} cannot be read: they may be damaged ({error}).") from error
 
 
 def load_corrections(folder: str | Path) -> Corrections:

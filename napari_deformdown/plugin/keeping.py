@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import platformdirs
 
+from ..corrections.storage import are_kept, kept_fingerprint
 from ..imaging.errors import ImageError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Book:
                 if earlier is not None:  # the image was closed and opened again
                     self._entries = {k: e for k, e in list(self._entries.items()) if e is not earlier}
                     entry.kept, entry.below = earlier.kept, earlier.corrections.copy()
-                elif (folder / "corrections.json").exists():
+                elif are_kept(folder):
                     entry.below = Corrections.load(folder)
                     if entry.below.shape != entry.corrections.shape:
                         raise ImageError(f"The corrections in {folder} are of an image of another size.")
@@ -138,7 +139,7 @@ class Book:
     def _take_over(self, entry: Entry, folder: Path) -> None:
         """Corrections that were kept by path and size, as they were at first, are kept by content from now on."""
         old = self.folder / _folder_name(entry, _identity_by_path(entry))[0]
-        if old != folder and not folder.exists() and (old / "corrections.json").exists():
+        if old != folder and not folder.exists() and are_kept(old):
             with suppress(OSError):
                 os.replace(old, folder)
 
@@ -158,7 +159,7 @@ class Book:
         with entry.lock:
             now = entry.corrections.copy()
             fingerprint = now.fingerprint
-            is_there = (entry.folder / "corrections.json").exists()
+            is_there = are_kept(entry.folder)
             if fingerprint == entry.saved or (now.is_empty and not is_there):
                 return False
             if is_there:
@@ -206,11 +207,10 @@ def _mind_others(entry: Entry) -> None:
 
     assert entry.folder is not None
     try:
-        head = json.loads((entry.folder / "corrections.json").read_text("utf-8"))
-        if head["fingerprint"] == entry.kept:
+        if kept_fingerprint(entry.folder) == entry.kept:
             return
         there = Corrections.load(entry.folder)
-    except (ImageError, OSError, ValueError, KeyError, TypeError):
+    except ImageError:
         _set_aside(entry.folder)
         return
     if there.shape == entry.corrections.shape:
