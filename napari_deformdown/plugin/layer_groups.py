@@ -15,7 +15,7 @@ from .cell_plan import Key, Plan
 from .content import Content
 from .detail import MOST_POINTS
 from .layer_data import KINDS, Scene
-from .quick import in_order_once, listed_once, sliced_at_once
+from .quick import in_order_once, sliced_at_once
 
 __all__ = ["OF_VIEW", "LayerGroups"]
 
@@ -129,9 +129,8 @@ class LayerGroups(dict[Key, Layer]):
 
     def suit_view(self) -> None:
         """What is shown suits the view: as many points as it can show, lines that are as thick in any."""
-        with listed_once():
-            for key in self.shown((cell, kind) for cell in self.plan.names for kind in OF_VIEW):
-                self._suit(key)
+        for key in self.shown((cell, kind) for cell in self.plan.names for kind in OF_VIEW):
+            self._suit(key)
 
     def _suit(self, key: Key) -> None:
         cell, kind = key

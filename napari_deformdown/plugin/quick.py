@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from napari.layers import Layer, Points
 
-__all__ = ["filters_loaded_once", "in_order_once", "listed_once", "order_left_alone", "set_points", "sliced_at_once"]
+__all__ = ["filters_loaded_once", "in_order_once", "order_left_alone", "set_points", "sliced_at_once"]
 
 # What napari calls to put its canvas's scene in order, which takes as long as ten drawings, and to look at the extents
 # of all layers anew, twice for each layer whose data change.
 _ORDERING = ("_update_scenegraph", "_on_layers_change")
-# Where napari's list of layers listens to them, and how it is called.
-_LIST, _LISTING = "napari._qt.containers.qt_layer_model", "_process_event"
 # The canvas's own switch for it.
 _PAUSED = "_pause_scene_graph"
 # Modules of vispy whose visuals compute the same table of filters each time, a tenth of a second for an image.
@@ -72,7 +70,7 @@ def sliced_at_once(layer: Layer) -> None:
 
 @contextmanager
 def in_order_once(emitters: Iterable[Any]) -> Iterator[None]:
-    """Have napari put scene, extents and list in order once, at the end, however many of these events there are.
+    """Have napari put scene and extents in order once, at the end, however many of these events there are.
 
     Where napari does not do so under the name that is known here, everything is as ever, and as slow.
 
@@ -91,39 +89,10 @@ def in_order_once(emitters: Iterable[Any]) -> Iterator[None]:
                     note = functools.partial(_note, waiting, bound)
                     emitter.connect(note)
                     stack.callback(emitter.disconnect, note)
-        with listed_once():
-            yield
+        yield
     with _cells_looked_up_once():
         for bound in waiting:
             bound()
-
-
-@contextmanager
-def listed_once() -> Iterator[None]:
-    """Have napari's list of layers look at them once, at the end.
-
-    It does so at every event of a layer, some ten for one that gets other data, and each time Qt sorts and draws.
-    """
-    try:
-        models = [importlib.import_module(_LIST).QtLayerListModel]
-    except (ImportError, AttributeError):  # as slow as ever
-        models = []
-    changed: dict[int, Any] = {}
-
-    def once(process: Any) -> Any:
-        def note(model: Any, event: Any) -> None:
-            if hasattr(event, "index"):
-                changed[id(model)] = model
-
-        return note
-
-    try:
-        with _replaced(models, _LISTING, once):
-            yield
-    finally:
-        for model in changed.values():
-            # all of them, for they may have moved
-            model.dataChanged.emit(model.index(0), model.index(model.rowCount() - 1), [])
 
 
 @contextmanager

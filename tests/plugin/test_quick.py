@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from napari._vispy.canvas import VispyCanvas
 from napari.components.grid import GridCanvas
-from qtpy.QtCore import Qt
 
 from napari_deformdown.plugin.progress_bar import ProgressBar
-from napari_deformdown.plugin.quick import in_order_once, listed_once, order_left_alone, set_points
+from napari_deformdown.plugin.quick import in_order_once, order_left_alone, set_points
 
 
 @pytest.fixture
@@ -53,25 +52,6 @@ def test_the_scene_is_ordered_once_and_each_layer_in_its_cell(make_napari_viewer
     for k, layer in enumerate(layers):
         row, column = viewer.canvas.grid.position(k, viewer.layers)
         assert canvas.layer_to_visual[layer].node.parent is canvas.grid[row, column].scene
-
-
-def test_the_list_looks_once_at_layers_that_have_changed(make_napari_viewer, qtbot):
-    viewer = make_napari_viewer(show=True)
-    layers = [viewer.add_image(np.zeros((20, 20))) for _ in range(3)]
-    model = viewer.window._qt_viewer.layers.model().sourceModel()
-    told = []
-    model.dataChanged.connect(lambda first, last, roles: told.append((first.row(), last.row())))
-    layers[1].data = np.ones((20, 20))
-    assert len(told) > 1  # else napari has become as quick by itself
-    told.clear()
-    with listed_once():
-        layers[1].data, layers[2].data, layers[2].visible = np.ones((20, 20)), np.ones((20, 20)), False
-        assert told == []
-    assert told == [(0, 2)]
-    assert model.data(model.index(2), Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Unchecked
-    told.clear()
-    layers[0].visible = False
-    assert told
 
 
 def test_layers_that_nobody_sees_leave_the_scene_alone(make_napari_viewer, monkeypatch):
