@@ -199,10 +199,10 @@ class SavePage(QWidget):
             self._start(_writing(sources[method], path, self._panel, method, options), "no mask was written")
         return True
 
-    def _start(self, work: Work, stays: str) -> Job:
+    def _start(self, work: Work, stays: str, more: str = "") -> Job:
         self._job = job = Job(work, self)
         job.progressed.connect(self._progress)
-        job.succeeded.connect(self._saved)
+        job.succeeded.connect(lambda paths: self._saved(paths, more))
         job.failed.connect(self.status.setText)
         job.cancelled.connect(lambda: self.status.setText(f"Cancelled; {stays}."))
         job.ended.connect(self._ended)
@@ -217,6 +217,7 @@ class SavePage(QWidget):
         job = self._start(
             write_frames(self._panel.engine, page.book, files, method, classes, options),
             "frames that were written stay",
+            f", and so on: {len(files)} frames",
         )
 
         def looked_for() -> None:
@@ -237,10 +238,10 @@ class SavePage(QWidget):
         self.status.setText(f"{stage}: {done:,} of {total:,}" if total > 1 else stage)
         self.progress.show_part(done, total)
 
-    def _saved(self, paths: list[Path]) -> None:
-        frames = f", and so on: {len(paths)} frames" if self._every_frame else ""
-        self.status.setText(f"Saved {paths[0]}{frames}.")
-        show_info(f"Saved {paths[0]}{frames}.")
+    def _saved(self, paths: list[Path], more: str) -> None:
+        sentence = f"Saved {paths[0]}{more}."
+        self.status.setText(sentence)
+        show_info(sentence)
         self.saved.emit(paths)
 
     def _ended(self) -> None:
