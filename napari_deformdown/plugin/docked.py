@@ -1,19 +1,27 @@
-"""The end of a panel: napari closes a dock by letting go of what is in it, which would go on unseen."""
+"""The end of a panel: of its dock, which napari closes by letting go of what is in it, and of napari itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QCoreApplication, QEvent, QObject
 from qtpy.QtWidgets import QWidget
 
 from .delayed import delayed
 
-__all__ = ["Docked"]
+__all__ = ["Docked", "at_the_end"]
+
+
+def at_the_end(owner: QObject, act: Callable[[], object]) -> None:
+    """Do something when an object is gone, and when the program ends; `act` must not hold the object."""
+    owner.destroyed.connect(lambda *_: act())
+    application = QCoreApplication.instance()
+    if application is not None:
+        application.aboutToQuit.connect(act)
 
 
 class Docked(QObject):
-    """Ends a widget that was taken out of its dock and put into no other one.
+    """Ends a widget that was taken out of its dock and put into no other one: it would go on unseen.
 
     Parameters
     ----------

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import QCoreApplication, QObject, Signal
+from qtpy.QtCore import QObject, Signal
 
 from ..imaging.errors import Cancelled
+from .docked import at_the_end
 from .graphics import load_torch_aside, load_triton_beside_opengl
 
 __all__ = ["Job", "Latest", "Progress", "Work"]
@@ -94,10 +95,7 @@ class Job(QObject):
         self._relay.produced.connect(self._produce)
         self._relay.finished.connect(self._finish)
         # no reference to self: the thread must notice even when this object is gone
-        parent.destroyed.connect(lambda *_: stop.set())
-        application = QCoreApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(stop.set)
+        at_the_end(parent, stop.set)
 
     def start(self) -> None:
         """Begin in a thread."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -67,7 +66,7 @@ class LongJobs(QObject):
         request, source = panel.request(), panel.source
         if request is None or source is None:
             return False
-        frames = [source.frame(step) for step in product(*map(range, source.frames))]
+        frames = source.every_frame()
         return self.start(
             all_frames(panel.engine, [replace(request, frame=frame) for frame in frames]),
             lambda kept: panel.say(_frames_sentence(len(frames), kept)),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,13 @@ from ..imaging.label_ids import shortened
 from .form import button, row, text
 from .jobs import Job, Progress, Work
 from .progress_bar import ProgressBar
-from .saving_frames import FrameFile, frame_path, named, write_frames
+from .saving_frames import FrameFile, frame_path, named, record_of, write_frames
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
     from ..masks import MaskSource
     from ..masks.formats import Kind
+    from ..network.config import LabelClass
     from .engine import Engine
     from .live import Wanted
     from .panel import SamplingPanel
@@ -173,7 +173,7 @@ class SavePage(QWidget):
         assert panel.compared is not None
         shown = panel.compared[1].request
         source = shown.frame.source
-        requests = [replace(shown, frame=source.frame(step)) for step in product(*map(range, source.frames))]
+        requests = [replace(shown, frame=frame) for frame in source.every_frame()]
         return [
             FrameFile(r, panel.correct.entry_of(r), frame_path(path, kind, r.frame.at, source.frames)) for r in requests
         ]
@@ -194,7 +194,7 @@ class SavePage(QWidget):
                 return False
         options = {"level": level, "region": region, "overwrite": overwrite, "holds": kind}
         if self._every_frame:
-            self._start_frames(method, path, options)
+            self._start_frames(method, path, sources[method].classes, options)
         else:
             self._start(_writing(sources[method], path, self._panel, method, options), "no mask was written")
         return True
@@ -210,9 +210,8 @@ class SavePage(QWidget):
         job.start()
         return job
 
-    def _start_frames(self, method: str, path: Path, options: dict[str, Any]) -> None:
+    def _start_frames(self, method: str, path: Path, classes: Sequence[LabelClass], options: dict[str, Any]) -> None:
         page, files = self._panel.correct, self._frame_files(path)
-        classes = self._panel.classes.named(self.sources()[method].classes)
         page.painter.merge()
         job = self._start(
             write_frames(self._panel.engine, page.book, files, method, classes, options),
@@ -279,10 +278,7 @@ def _writing(
 
 def _record(found: tuple[Comparison, Wanted], method: str, engine: Engine) -> dict[str, Any]:
     """What is kept beside a mask; called in a thread."""
-    from ..masks import make_record
-
     comparison, wanted = found
-    request, _ = wanted.request.resolved(method)
     miou = comparison.scores[method].miou
     scores = None if miou is None else {"mean IoU": miou}
-    return make_record(comparison.results[method], comparison.pyramid, engine.model(request), scores)
+    return record_of(engine, wanted.request, method, comparison.results[method], comparison.pyramid, scores)

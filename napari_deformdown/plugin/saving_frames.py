@@ -12,6 +12,7 @@ from .keeping import lay_over
 
 if TYPE_CHECKING:
     from ..corrections import Corrections
+    from ..imaging.pyramid import Pyramid
     from ..masks import MaskSource
     from ..masks.formats import Kind
     from ..network import Segmentation
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .keeping import Book, Entry
     from .request import Request
 
-__all__ = ["FrameFile", "frame_path", "named", "write_frames"]
+__all__ = ["FrameFile", "frame_path", "named", "record_of", "write_frames"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,21 @@ def named(result: Any, classes: Any) -> MaskSource:
     return found
 
 
+def record_of(
+    engine: Engine,
+    request: Request,
+    method: str,
+    result: Any,
+    pyramid: Pyramid,
+    scores: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What is kept beside a mask of a result, corrected or not; for threads."""
+    from ..masks import make_record
+
+    asked, _ = request.resolved(method)
+    return make_record(result, pyramid, engine.model(asked), scores)
+
+
 def write_frames(
     engine: Engine, book: Book, files: Sequence[FrameFile], method: str, classes: Any, options: Mapping[str, Any]
 ) -> Callable[[Progress], list[Path]]:
@@ -97,7 +113,7 @@ def write_frames(
 
     def work(progress: Progress) -> list[Path]:
         from ..corrections import corrected
-        from ..masks import export_mask, make_record
+        from ..masks import export_mask
 
         written: list[Path] = []
         for k, file in enumerate(files):
@@ -110,9 +126,8 @@ def write_frames(
             result: Segmentation = engine.result(file.request, method, within)  # type: ignore[arg-type]
             corrections = _corrections(book, file.entry)
             source = result if corrections.is_empty else corrected(result, corrections)
-            asked, _ = file.request.resolved(method)
             pyramid = engine.pyramid(file.request.frame, progress)
-            record = make_record(result, pyramid, engine.model(asked), None)
+            record = record_of(engine, file.request, method, source, pyramid)
             paths = export_mask(named(source, classes), file.path, record=record, progress=within, **options)
             written.append(paths[0])
             progress.produce(paths[0])

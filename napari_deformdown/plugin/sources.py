@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,10 @@ class Source:
             if not 0 <= index < count:
                 raise ImageError(f"{self.name} has {count} frames along {axis}, from 0: there is no {index}.")
         return Frame(self, step)
+
+    def every_frame(self) -> list[Frame]:
+        """All frames, the last axis first."""
+        return [self.frame(step) for step in product(*map(range, self.frames))]
 
     def frame_at(self, dims: Dims) -> Frame:
         """The frame that the viewer shows.

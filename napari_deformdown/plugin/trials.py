@@ -7,10 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QCoreApplication
-
 from ..imaging.label_ids import shortened
 from ..network.config import ModelError
+from .docked import at_the_end
 from .jobs import Progress
 from .keeping import names_of
 from .tuning import Setup
@@ -40,10 +39,7 @@ class Trials:
         self._began = "", ""  # base and model that were chosen when the last fine-tuning began
         # keeps what is on trial when the panel is closed, or napari, before somebody has decided
         self._undecided: list[Callable[[], Any]] = []
-        page.destroyed.connect(_all_done(self._undecided))
-        application = QCoreApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(_all_done(self._undecided))
+        at_the_end(page, _all_done(self._undecided))
 
     def setup(self) -> Setup | None:
         """What is to be tuned: the chosen model's base by all corrections of its classes."""
@@ -149,10 +145,10 @@ class Trials:
         panel.run()
 
 
-def _all_done(work: list[Callable[[], Any]]) -> Callable[..., None]:
-    """Something to connect to that does the work once; it holds no widget."""
+def _all_done(work: list[Callable[[], Any]]) -> Callable[[], None]:
+    """Something that does the work once; it holds no widget."""
 
-    def do(*_: Any) -> None:
+    def do() -> None:
         while work:
             # nobody is there any more to be told of a full disk
             with suppress(ModelError):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QCoreApplication, QObject, Signal
+from qtpy.QtCore import QObject, Signal
 
 from ..imaging.errors import ImageError
 from .delayed import delayed
+from .docked import at_the_end
 from .jobs import Latest, Progress
 from .keeping import counted, names_of
 
@@ -50,15 +51,12 @@ class Upkeep(QObject):
         self._counts.succeeded.connect(self.summed_up.emit)
         book = page.book
 
-        def flush(*_: Any) -> None:
+        def flush() -> None:
             with suppress(ImageError):
                 book.save_all()
 
         self.flush = flush
-        page.destroyed.connect(flush)
-        application = QCoreApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(flush)
+        at_the_end(page, flush)
 
     @property
     def busy(self) -> bool:

@@ -12,6 +12,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
+from napari_deformdown.masks.records import read_record
 from napari_deformdown.plugin.keeping import Book
 from napari_deformdown.plugin.saving_frames import frame_path
 from napari_deformdown.plugin.session import read_session
@@ -244,6 +245,8 @@ def test_all_frames_are_saved_each_to_a_file_with_its_corrections(stack, settle,
             assert (mask[100:164, 200:264] == 2).all() and (mask[300:364, 200:264] == 3).all()
             mask[100:164, 200:264], mask[300:364, 200:264] = found[100:164, 200:264], found[300:364, 200:264]
         np.testing.assert_array_equal(mask, found)
+        # the record says whether there is paint in the mask
+        assert ("corrections" in read_record(path)) == (k == 1)
     viewer.dims.set_current_step(0, 1)
     settle(panel)
     labels = np.asarray(viewer.layers["learnt: segmentation"].data[0])
