@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import full_key
+from .view import full_key
 
 __all__ = ["FrameArray", "Recent"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import check_plane, full_key
+from .axes import check_plane
 from .building import halved_shapes
 from .cache import cached
 from .completing import made_anew
@@ -20,6 +20,7 @@ from .progress import Progress
 from .pyramid import Pyramid
 from .stack import Stack
 from .tapping import ChannelsLast, Tap, span_of
+from .view import full_key
 
 __all__ = ["Growing", "GrowingLevel"]
 

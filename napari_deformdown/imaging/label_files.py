@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import View, check_plane, full_key, plane_order
+from .axes import check_plane, plane_order
 from .errors import ImageError
 from .flat import FLAT_SUFFIXES
 from .label_ids import LabelIds
 from .level import Level
 from .readers import open_stack
 from .sharing import Lease
+from .view import View, full_key
 
 __all__ = ["LabelFile", "open_labels"]
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import View, chunk_lengths
+from .axes import chunk_lengths
 from .errors import Cancelled, ImageError
+from .view import View
 
 __all__ = ["Level", "scaled", "value_range"]
 

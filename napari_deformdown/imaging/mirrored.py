@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import full_key
 from .level import Level
 from .pyramid import Pyramid
+from .view import full_key
 
 __all__ = ["mirrored", "mirrored_pyramid", "mirrored_region"]
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .assembling import assemble
-from .axes import full_key, named_axes
+from .axes import named_axes
 from .errors import ImageError
 from .pyramid_cache import identity_of
 from .sharing import Lease
 from .stack import Stack
+from .view import full_key
 
 if TYPE_CHECKING:
     from openslide import OpenSlide

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .axes import View, channel_indices
+from .axes import channel_indices
 from .completing import Identity, complete_levels
 from .errors import ImageError
 from .level import Level, value_range
 from .progress import Progress
 from .sharing import Lease
+from .view import View
 
 __all__ = ["Pyramid"]
 

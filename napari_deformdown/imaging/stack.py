@@ -10,22 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from .axes import (
-    View,
-    channel_indices,
-    check_plane,
-    guess_axes,
-    level_plane,
-    named_axes,
-    plane_order,
-    stack_lengths,
-)
+from .axes import channel_indices, check_plane, guess_axes, level_plane, named_axes, plane_order, stack_lengths
 from .errors import ImageError
 from .level import Level
 from .progress import Progress
 from .pyramid import Pyramid
 from .pyramid_cache import identity_of
 from .sharing import Lease
+from .view import View
 
 __all__ = ["Stack"]
 

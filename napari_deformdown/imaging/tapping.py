@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import full_key
 from .level import Level
+from .view import full_key
 
 __all__ = ["ChannelsLast", "Tap", "span_of"]
 

@@ -13,8 +13,8 @@ import zarr
 from numpy.typing import NDArray
 
 from .assembling import assemble
-from .axes import full_key
 from .jpeg2000 import from_ycbcr, is_untransformed
+from .view import full_key
 
 __all__ = ["TiffArray", "TiffBytes", "level_array"]
 

@@ -13,13 +13,14 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from ..imaging.axes import View, check_plane, plane_order
+from ..imaging.axes import check_plane, plane_order
 from ..imaging.errors import ImageError
 from ..imaging.label_files import LabelFile, open_labels
 from ..imaging.label_ids import LabelIds
 from ..imaging.level import Level
 from ..imaging.ome_zarr import is_zarr
 from ..imaging.readers import open_stack
+from ..imaging.view import View
 from ..network.config import LabelClass
 from .ome_xml import classes_of_xml, record_of_xml
 from .records import read_record

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QMessageBox
 from ..imaging.errors import ImageError
 from ..network.config import ModelError
 from .correct_form import CorrectForm
+from .edit_window import EditWindow
 from .import_dialogs import ImportDialogs
 from .jobs import Job, Progress
 from .keeping import Book, Entry, lay_over, names_of
@@ -18,7 +19,6 @@ from .own_classes import OwnClassesDialog
 from .painting import Painter
 from .regions import RegionTour
 from .request import BEFORE, Request
-from .sheets import Sheet
 from .trials import Trials
 from .tuning import Tuning
 from .upkeep import Upkeep
@@ -51,9 +51,8 @@ class CorrectPage(CorrectForm):
         self.panel = panel
         self.book = Book()
         self.entry: Entry | None = None
-        self._whole: Sheet | None = None
         self._jobs: set[Job] = set()
-        self.painter = Painter(panel.viewer, self)
+        self.painter, self.edit_window = Painter(panel.viewer, self), EditWindow(self)
         self.regions = RegionTour(panel.viewer, self)
         self.imports, self.trials = ImportDialogs(self), Trials(self)
         self.upkeep = Upkeep(self)
@@ -86,7 +85,7 @@ class CorrectPage(CorrectForm):
         self.upkeep.summed_up.connect(self._counted)
 
     def _enable(self) -> None:
-        self.show_possible(image=self.entry is not None, window=self._whole is not None and self._whole.level > 0)
+        self.show_possible(image=self.entry is not None, window=self.edit_window.worthwhile)
 
     @property
     def busy(self) -> bool:
@@ -120,12 +119,8 @@ class CorrectPage(CorrectForm):
         entry = self.entry_of(request)
         if entry is self.entry:
             return
-        self.painter.merge()
-        self._close_window()
+        self.edit_window.show(entry)
         self.entry = entry
-        self._whole = Sheet(entry.corrections)
-        self.painter.forget_brush()
-        self.painter.set_sheet(self._whole, len(entry.classes))
         if entry.folder is None:
             self.start(lambda progress: self.book.find(entry), lambda found: self.lay_under(entry, found))
         self.set_classes(self.panel.classes.classes)
@@ -136,10 +131,8 @@ class CorrectPage(CorrectForm):
         """The image was closed, or another is chosen; what was painted on it stays in the session and on disk."""
         if self.entry is None:
             return
-        self.painter.merge()
-        self._close_window()
-        self.entry = self._whole = None
-        self.painter.set_sheet(None, 0)
+        self.edit_window.show(None)
+        self.entry = None
         self._enable()
 
     def shut(self) -> None:
@@ -188,53 +181,14 @@ class CorrectPage(CorrectForm):
     def show_changes(self, entry: Entry) -> None:
         """Corrections have changed otherwise than by the brush."""
         if entry is self.entry:
-            if self._whole is not None and self._whole is not self.painter.sheet:
-                self._whole.reload()
-            self.painter.reload()
+            self.edit_window.reload()
             self.recorrected.emit()
             self.upkeep.count()
         self.upkeep.changed(shown=entry is self.entry)
 
     def _toggle_window(self, on: bool) -> None:
-        cells, entry, whole = self.painter.cells, self.entry, self._whole
-        if on and cells is not None and entry is not None and whole is not None:
-            view = cells.part_in_view()
-            seen = view is not None and view[0] < view[1] and view[2] < view[3]
-            window = Sheet(entry.corrections, view) if seen else None
-            if window is None or window.level >= whole.level:
-                self.say("Zoom in first: the window would be no finer than the whole image.")
-                self.window_button.setChecked(False)
-                return
-            self.painter.merge()
-            # what was painted since
-            window.reload()
-            self._use_sheet(window)
-            rows, columns = window.array.shape
-            exact = "pixel by pixel"
-            if window.level:
-                exact = f"in pixels of {window.scale} x {window.scale}; zoom in for finer ones"
-            self.say(f"A window of {rows:,} x {columns:,}, {exact}.")
-            if not self.painter.painting:
-                self.take("paint")
-        elif not on and whole is not None and self.painter.sheet is not whole:
-            self.painter.merge()
-            window = self.painter.sheet
-            whole.reload(None if window is None else window.window)
-            self._use_sheet(whole)
-            self.say("The window is closed; what was painted in it stays.")
+        self.edit_window.toggle(on)
         self._enable()
-
-    def _use_sheet(self, sheet: Sheet) -> None:
-        assert self.entry is not None
-        painting = self.painter.painting
-        self.painter.set_sheet(sheet, len(self.entry.classes))
-        self.painter.forget_brush()
-        if painting:
-            self.take("paint")
-
-    def _close_window(self) -> None:
-        if self.window_button.isChecked():
-            self.window_button.setChecked(False)
 
     def _ask_clear(self) -> None:
         entry = self.entry

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..imaging.axes import chunk_lengths, full_key
+from ..imaging.axes import chunk_lengths
+from ..imaging.view import full_key
 
 if TYPE_CHECKING:
     from napari.layers import Image

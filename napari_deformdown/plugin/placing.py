@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..imaging.axes import View, level_plane
+from ..imaging.axes import level_plane
+from ..imaging.view import View
 from .layer_axes import LETTERS
 
 if TYPE_CHECKING:

@@ -146,9 +146,9 @@ def _float_limits(coarsest: Any, sliders: int) -> tuple[float, float]:
 
 def _opened(stack: Stack) -> Callable[[int | None], list[Any]]:
     """levels(channel): arrays with sliders first, whose tiles are kept for the last planes looked at."""
-    from ..imaging.axes import View
     from ..imaging.cache import BYTES, cached
     from ..imaging.frames import FrameArray, Recent
+    from ..imaging.view import View
 
     sliders, inner = _sliders(stack), "YXS" if _is_rgb(stack) else "YX"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ from .tuning import Setup
 
 if TYPE_CHECKING:
     from ..finetuning import FinetuneFinished
+    from ..versions import VersionStore
     from .correcting import CorrectPage
 
 __all__ = ["LEFT", "Trials"]
@@ -38,7 +40,7 @@ class Trials:
         self._page, self._count = page, 0
         self._began = "", ""  # base and model that were chosen when the last fine-tuning began
         # keeps what is on trial when the panel is closed, or napari, before somebody has decided
-        self._undecided: list[Callable[[], Any]] = []
+        self._undecided: list[_Writing] = []
         at_the_end(page, _all_done(self._undecided))
 
     def setup(self) -> Setup | None:
@@ -83,26 +85,17 @@ class Trials:
         self._undecided[:] = [self._writing(event)]
         self._choose(name)
 
-    def _writing(self, event: FinetuneFinished, name: str = "") -> Callable[[], Any]:
-        """What writes the trial as a version, in any thread; without a name as one that nobody has decided about."""
+    def _writing(self, event: FinetuneFinished) -> _Writing:
         shelf = self._page.panel.shelf
         base = shelf.family(self._page.panel.trial)
         version = shelf.version(self._page.panel.before)
-        store, parent = shelf.store(base), base if version is None else version.id
-
-        def write() -> Any:
-            from ..finetuning import version_facts
-
-            facts = version_facts(event, parent=parent)
-            named = {"name": name or f"{facts['name']}, {LEFT}", "base": base}
-            return store.add(event.model, activate=bool(name), **{**facts, **named})
-
-        return write
+        return _Writing(event, shelf.store(base), base, base if version is None else version.id)
 
     def keep(self, event: FinetuneFinished, name: str) -> None:
         """Write the trial as a version, in the background."""
         page, panel = self._page, self._page.panel
-        write = self._writing(event, name)
+        write = self._undecided[-1]
+        write.name = name
 
         def work(progress: Progress) -> Any:
             progress("writing the version", 0, 1)
@@ -114,9 +107,12 @@ class Trials:
             self._end(shown, f"Kept as {shown}.")
             page.kept.emit(kept)
 
-        # what goes wrong belongs beside the button
+        def failed(sentence: str) -> None:
+            write.name = ""
+            page.tuning.say(sentence)  # it belongs beside the button
+
         job = page.start(work, done)
-        job.failed.connect(page.tuning.say)
+        job.failed.connect(failed)
         page.tuning.hold(True)
         job.ended.connect(lambda: page.tuning.hold(False))
 
@@ -145,13 +141,38 @@ class Trials:
         panel.run()
 
 
-def _all_done(work: list[Callable[[], Any]]) -> Callable[[], None]:
+class _Writing:
+    """Writes a trial as a version, in any thread; once, however often it is called."""
+
+    def __init__(self, event: FinetuneFinished, store: VersionStore, base: str, parent: str) -> None:
+        self._event, self._store, self._base, self._parent = event, store, base, parent
+        self._lock, self._written = threading.Lock(), None
+        #: Of the version; without one it is called a trial that nobody has decided about.
+        self.name = ""
+
+    def __call__(self) -> Any:
+        from ..finetuning import version_facts
+
+        with self._lock:
+            if self._written is None:
+                facts = version_facts(self._event, parent=self._parent)
+                named = {"name": self.name or f"{facts['name']}, {LEFT}", "base": self._base}
+                self._written = self._store.add(self._event.model, activate=bool(self.name), **{**facts, **named})
+            return self._written
+
+
+def _all_done(work: list[_Writing]) -> Callable[[], None]:
     """Something that does the work once; it holds no widget."""
 
     def do() -> None:
         while work:
-            # nobody is there any more to be told of a full disk
+            write = work.pop()
+            # nobody is there any more to be told of a name that is taken, or of a full disk
             with suppress(ModelError):
-                work.pop()()
+                write()
+                continue
+            write.name = ""
+            with suppress(ModelError):
+                write()
 
     return do

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_deformdown.imaging import ImageError, Pyramid, open_image
-from napari_deformdown.imaging.axes import View, named_axes
+from napari_deformdown.imaging.axes import named_axes
+from napari_deformdown.imaging.view import View
 
 LENGTHS = {"T": 3, "Z": 4, "S": 5, "Y": 11, "X": 13}
 

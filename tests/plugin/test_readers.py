@@ -154,7 +154,7 @@ def test_channels_open_as_layers_with_their_names_and_times_as_a_slider(viewer, 
 
 
 def test_a_step_reads_one_frame(viewer, stack, monkeypatch):
-    from napari_deformdown.imaging.axes import View
+    from napari_deformdown.imaging.view import View
 
     seen = []
     read = View._read

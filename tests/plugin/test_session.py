@@ -11,8 +11,8 @@ import tifffile
 
 from napari_deformdown.imaging.errors import ImageError
 from napari_deformdown.network import LabelClass
+from napari_deformdown.plugin.restoring import state_of
 from napari_deformdown.plugin.session import Session, read_session, write_session
-from napari_deformdown.plugin.session_menu import state_of
 
 SESSION = Session(
     image="/data/größe.tif",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from napari_deformdown.plugin.own_classes import IdsDialog, OwnClassesDialog
 from napari_deformdown.plugin.shelf import Shelf
 from napari_deformdown.plugin.trials import LEFT
 from napari_deformdown.plugin.tuning import held_back_sentence
+from napari_deformdown.versions import VersionStore
 
 TWO_STEPS = FinetuneOptions(steps=2, seconds=0, methods=("learnt",), points=64, held_back=0.25)
 
@@ -278,6 +281,30 @@ def test_a_trial_that_nobody_has_decided_about_is_among_the_versions_when_the_pa
     assert shelf.store("earth").active is None and shelf.last_used() != name
     found = shelf.store("earth").load(shelf.version(name).id, "cpu").state_dict()
     assert all(torch.equal(found[key], value) for key, value in weights.items())
+
+
+def test_a_trial_is_kept_once_if_the_panel_is_closed_while_it_is_written(corrected, settle, qtbot, monkeypatch):
+    viewer, panel = corrected
+    tuning = panel.correct.tuning
+    begun, add = threading.Event(), VersionStore.add
+
+    def slow(*args, **options):
+        begun.set()
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(2)  # versions of one second and of the same weights are one
+        return add(*args, **options)
+
+    monkeypatch.setattr(VersionStore, "add", slow)
+    with qtbot.waitSignal(tuning.finished, timeout=120_000):
+        tuning.run()
+    settle(panel)
+    tuning.keep("mine")
+    assert begun.wait(10)
+    viewer.window.remove_dock_widget(panel)
+    panel.deleteLater()
+    qtbot.waitUntil(lambda: not isalive(panel), timeout=10_000)
+    qtbot.waitUntil(lambda: not any("job" in thread.name for thread in threading.enumerate()), timeout=10_000)
+    assert [version.name for version in Shelf().store("earth").list()] == ["mine"]
 
 
 def test_cancelled_and_failed_runs_leave_everything_as_it_was(corrected, settle, qtbot):
