@@ -16,7 +16,7 @@ from ..imaging.label_ids import shortened
 from .form import button, row, text
 from .jobs import Job, Progress, Work
 from .progress_bar import ProgressBar
-from .saving_frames import FrameFile, frame_path, named, record_of, write_frames
+from .saving_frames import FrameFile, frame_name, frame_path, named, record_of, write_frames
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
@@ -162,10 +162,9 @@ class SavePage(QWidget):
         self.save(method, path, overwrite=True)
 
     def _frame_name(self) -> str:
-        """Such as "_T3_Z0"; empty for a single image."""
         compared = self._panel.compared
-        at = {} if compared is None else compared[1].request.frame.at
-        return "".join(f"_{axis}{index}" for axis, index in at.items())
+        frame = None if compared is None else compared[1].request.frame
+        return "" if frame is None else frame_name(frame.at, frame.source.frames)
 
     def _frame_files(self, path: Path) -> list[FrameFile]:
         """Every frame as it would be shown now."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .keeping import Book, Entry
     from .request import Request
 
-__all__ = ["FrameFile", "frame_path", "named", "record_of", "write_frames"]
+__all__ = ["FrameFile", "frame_name", "frame_path", "named", "record_of", "write_frames"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,22 @@ class FrameFile:
     path: Path
 
 
+def frame_name(at: Mapping[str, int], counts: Sequence[int]) -> str:
+    """Such as "_T03_Z0": numbers sort as frames do; empty for a single image.
+
+    Parameters
+    ----------
+    at : mapping
+        Position of the frame by axis.
+    counts : sequence of int
+        Frames along each of these axes.
+    """
+    places = zip(at.items(), counts, strict=True)
+    return "".join(f"_{axis}{index:0{len(str(count - 1))}d}" for (axis, index), count in places)
+
+
 def frame_path(path: Path, kind: Kind, at: Mapping[str, int], counts: Sequence[int]) -> Path:
-    """The file of one frame, such as `mask_T03_Z0.ome.tif` for `mask.ome.tif`: numbers sort as frames do.
+    """The file of one frame, such as `mask_T03_Z0.ome.tif` for `mask.ome.tif`.
 
     Parameters
     ----------
@@ -41,10 +55,8 @@ def frame_path(path: Path, kind: Kind, at: Mapping[str, int], counts: Sequence[i
         As it would be without frames; its ending chooses the format.
     kind : Kind
         What is written.
-    at : mapping
-        Position of the frame by axis.
-    counts : sequence of int
-        Frames along each of these axes.
+    at, counts : mapping, sequence of int
+        See `frame_name`.
 
     Raises
     ------
@@ -55,10 +67,7 @@ def frame_path(path: Path, kind: Kind, at: Mapping[str, int], counts: Sequence[i
 
     endings = [e for e in format_of(path, kind).endings if path.name.lower().endswith(e)]
     ending = path.name[-len(endings[0]) :] if endings else path.suffix
-    frame = "".join(
-        f"_{axis}{index:0{len(str(count - 1))}d}" for (axis, index), count in zip(at.items(), counts, strict=True)
-    )
-    return path.with_name(path.name.removesuffix(ending) + frame + ending)
+    return path.with_name(path.name.removesuffix(ending) + frame_name(at, counts) + ending)
 
 
 def named(result: Any, classes: Any) -> MaskSource:

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 from napari_deformdown.masks.records import read_record
 from napari_deformdown.plugin.keeping import Book
 from napari_deformdown.plugin.restoring import state_of
-from napari_deformdown.plugin.saving_frames import frame_path
+from napari_deformdown.plugin.saving_frames import frame_name, frame_path
 from napari_deformdown.plugin.session import read_session
 
 
@@ -275,4 +275,5 @@ def test_all_frames_are_saved_each_to_a_file_with_its_corrections(stack, settle,
 def test_files_of_frames_sort_as_frames_do():
     path = Path("out") / "mask.OME.tif"
     assert frame_path(path, "mask", {"T": 3, "Z": 0}, (100, 2)) == Path("out/mask_T03_Z0.OME.tif")
+    assert frame_name({"T": 3, "Z": 0}, (100, 2)) == "_T03_Z0" and frame_name({}, ()) == ""
     assert frame_path(Path("a.points.csv"), "points", {"T": 9}, (10,)).name == "a_T9.points.csv"
