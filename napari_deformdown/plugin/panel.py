@@ -16,7 +16,7 @@ from .docked import Docked
 from .engine import Engine
 from .findings import Findings
 from .form import KEYS, scrolled
-from .left import is_left, remove_left
+from .left import is_left
 from .live import Live, Part, Wanted
 from .long_jobs import LongJobs
 from .numbers_page import NumbersPage
@@ -44,7 +44,7 @@ class SamplingPanel(Chooser):
     finished = Signal()  # a run ended, in whatever way, and what it found is shown
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        self.showing = Showing(self, self._make_cells)
+        self.showing = Showing(self, self._settled)
         # napari hands plugins a proxy that wraps everything from modules called napari*, our own arrays included, and
         # breaks identity. Only public names are used on what is inside.
         super().__init__(getattr(napari_viewer, "__wrapped__", napari_viewer))
@@ -79,9 +79,9 @@ class SamplingPanel(Chooser):
         self.viewer.layers.events.removed.connect(self._layer_removed)
         self.viewer.dims.events.current_step.connect(self._frame_moved)
         for kind, box in self.show_boxes.items():
-            box.toggled.connect(lambda on, kind=kind: self._set_visible(kind, on))
+            box.toggled.connect(lambda on, kind=kind: self.showing.set_visible(kind, on))
         self.live_box.toggled.connect(lambda on: self._follow() if on else None)
-        self.grid_box.toggled.connect(self._set_grid)
+        self.grid_box.toggled.connect(self.showing.side_by_side)
         self.flip_button.clicked.connect(lambda: self.flip())
         self.run_button.clicked.connect(lambda: self.run())
         self.cancel_button.clicked.connect(lambda: self.cancel())
@@ -163,14 +163,6 @@ class SamplingPanel(Chooser):
         self.frames_button.setEnabled(not self.jobs.running)
         self.steepness.setEnabled(not self.own_steepness.isChecked())
 
-    def _set_visible(self, kind: str, visible: bool) -> None:
-        if self.cells is not None:
-            self.cells.set_visible(kind, visible)
-
-    def _set_grid(self, enabled: bool) -> None:
-        if self.cells is not None:
-            self.cells.side_by_side(enabled)
-
     def flip(self) -> None:
         """Bring the next cell to the front; the cells are no longer side by side then."""
         if self.cells is not None and self.cells.names:
@@ -231,17 +223,6 @@ class SamplingPanel(Chooser):
         self.showing.begin(wanted, self.source, with_truth=with_truth)
         self._waiting = True
         self.found.mark()
-
-    def _make_cells(self) -> Cells:
-        remove_left(self.viewer)
-        cells = Cells(self.viewer, self)
-        self.correct.set_cells(cells)
-        cells.settled.connect(self._settled)
-        self.destroyed.connect(cells.disconnect_viewer)
-        for kind, box in self.show_boxes.items():
-            cells.set_visible(kind, box.isChecked())
-        cells.side_by_side(self.grid_box.isChecked())
-        return cells
 
     def _arrived(self, part: Part) -> None:
         if self.showing.source is None:

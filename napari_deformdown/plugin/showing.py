@@ -9,6 +9,7 @@ from .cells import FOUND, Cells
 from .chooser import TRUTH
 from .content import Content
 from .layer_data import scene_of
+from .left import remove_left
 from .request import BEFORE
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ class Showing:
     Parameters
     ----------
     panel : SamplingPanel
-        Whose classes and corrections they are shown with.
-    make : callable
-        Gives the cells; called once, when they are first wanted.
+        Whose classes, corrections and boxes they are shown by.
+    settled : callable
+        Called when everything that was found is shown.
 
     Attributes
     ----------
@@ -39,8 +40,8 @@ class Showing:
         Whose results they show.
     """
 
-    def __init__(self, panel: SamplingPanel, make: Callable[[], Cells]) -> None:
-        self._panel, self._make = panel, make
+    def __init__(self, panel: SamplingPanel, settled: Callable[[], None]) -> None:
+        self._panel, self._settled = panel, settled
         self.cells: Cells | None = None
         self.source: Source | None = None
         self._frame: Any = None
@@ -59,6 +60,28 @@ class Showing:
         if with_truth:
             cells.set_content(TRUTH, Content(labels=list(wanted.truth)))
         self.source, self._frame = source, frame
+
+    def _make(self) -> Cells:
+        panel = self._panel
+        remove_left(panel.viewer)
+        cells = Cells(panel.viewer, panel)
+        panel.correct.set_cells(cells)
+        cells.settled.connect(self._settled)
+        panel.destroyed.connect(cells.disconnect_viewer)
+        for kind, box in panel.show_boxes.items():
+            cells.set_visible(kind, box.isChecked())
+        cells.side_by_side(panel.grid_box.isChecked())
+        return cells
+
+    def set_visible(self, kind: str, visible: bool) -> None:
+        """Show or hide layers of a kind in all cells."""
+        if self.cells is not None:
+            self.cells.set_visible(kind, visible)
+
+    def side_by_side(self, enabled: bool) -> None:
+        """The cells beside each other, or one over the other."""
+        if self.cells is not None:
+            self.cells.side_by_side(enabled)
 
     @property
     def frame(self) -> Any:
