@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +29,44 @@ settings.load_profile("calm")
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def write_dicom() -> Callable[..., str]:
+    """Write levels of a slide (rows, columns, 3) as DICOM files of one series, as scanners do; gives its UID."""
+    pydicom = pytest.importorskip("pydicom")
+
+    def write(paths: Sequence[Path], levels: Sequence[np.ndarray], um: float = 0.25, tile: int = 64) -> str:
+        series = pydicom.uid.generate_uid()
+        for path, level in zip(paths, levels, strict=True):
+            rows, columns = level.shape[:2]
+            down, across = -(-rows // tile), -(-columns // tile)
+            padded = np.pad(level, ((0, down * tile - rows), (0, across * tile - columns), (0, 0)))
+            frames = padded.reshape(down, tile, across, tile, 3).swapaxes(1, 2)
+            meta = pydicom.dataset.FileMetaDataset()
+            meta.MediaStorageSOPClassUID = pydicom.uid.VLWholeSlideMicroscopyImageStorage
+            meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+            meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+            file = pydicom.dataset.FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
+            file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+            file.SeriesInstanceUID, file.Modality = series, "SM"
+            file.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE" if level is levels[0] else "RESAMPLED"]
+            file.TotalPixelMatrixRows, file.TotalPixelMatrixColumns = rows, columns
+            file.Rows = file.Columns = tile
+            file.NumberOfFrames, file.SamplesPerPixel, file.PlanarConfiguration = down * across, 3, 0
+            file.PhotometricInterpretation, file.PixelRepresentation = "RGB", 0
+            file.BitsAllocated, file.BitsStored, file.HighBit = 8, 8, 7
+            file.DimensionOrganizationType = "TILED_FULL"
+            file.TotalPixelMatrixFocalPlanes = file.NumberOfOpticalPaths = 1
+            measures, shared = pydicom.Dataset(), pydicom.Dataset()
+            measures.PixelSpacing = [um * levels[0].shape[0] / rows / 1000] * 2
+            shared.PixelMeasuresSequence = [measures]
+            file.SharedFunctionalGroupsSequence = [shared]
+            file.PixelData = frames.tobytes()
+            file.save_as(path, enforce_file_format=True)
+        return str(series)
+
+    return write
 
 
 def two_convolutions(channels: int, classes: int) -> torch.nn.Module:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from ..imaging.errors import ImageError
 from ..imaging.label_ids import shortened
 from ..imaging.ome_zarr import is_zarr
+from ..imaging.openslide_file import dicom_series
 from ..imaging.pairs import stem_of
 from ..imaging.readers import SUFFIXES
 from ..imaging.remote_file import file_system
@@ -44,8 +45,9 @@ def find_slides(words: Sequence[str | Path], *, recursive: bool = False, without
     Parameters
     ----------
     words : sequence of str or Path
-        Files or zarr folders, whatever their endings; folders, of which the images are taken; patterns such as
-        ``slides/**/*.svs``; URLs of any of these, where a folder's ends with a slash.
+        Files or zarr folders, whatever their endings; folders, of which the images are taken, of a DICOM slide in
+        several files the first; patterns such as ``slides/**/*.svs``; URLs of any of these, where a folder's ends with
+        a slash.
     recursive : bool
         Look into the folders of folders.
     without : Path, optional
@@ -74,16 +76,21 @@ def _local(path: Path, recursive: bool, without: Path | None) -> Iterator[Slide]
     if is_zarr(path) or path.is_file():
         yield Slide(str(path.absolute()), stem_of(path))
     elif path.is_dir():
-        for image in _inside(path, recursive, without):
+        for image in _once(_inside(path, recursive, without)):
             yield _slide(image, path)
     elif _MAGIC.search(str(path)):
         base = _base(path)
         hits = sorted(Path(hit) for hit in glob.glob(str(path), recursive=True))
         zarrs = {hit for hit in hits if is_zarr(hit)}
-        for hit in hits:
-            inside = zarrs.intersection(hit.parents) or (without is not None and _below(hit, without))
-            if not inside and _is_image(hit):
-                yield _slide(hit, base)
+        images = (
+            hit
+            for hit in hits
+            if not zarrs.intersection(hit.parents)
+            and not (without is not None and _below(hit, without))
+            and _is_image(hit)
+        )
+        for hit in _once(images):
+            yield _slide(hit, base)
     else:
         raise ImageError(f"There is no file or folder {path}.")
 
@@ -96,6 +103,18 @@ def _inside(folder: Path, recursive: bool, without: Path | None) -> Iterator[Pat
             yield path
         elif recursive and path.is_dir():
             yield from _inside(path, recursive, without)
+
+
+def _once(images: Iterable[Path]) -> Iterator[Path]:
+    """Without further files of a DICOM slide that was there before."""
+    seen: set[tuple[Path, str]] = set()
+    for image in images:
+        series = dicom_series(image)
+        if series is not None:
+            if (image.parent, series) in seen:
+                continue
+            seen.add((image.parent, series))
+        yield image
 
 
 def _is_image(path: Path) -> bool:

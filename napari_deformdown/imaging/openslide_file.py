@@ -21,7 +21,7 @@ from .view import full_key
 if TYPE_CHECKING:
     from openslide import OpenSlide
 
-__all__ = ["OPENSLIDE_SUFFIXES", "SlideArray", "open_slide"]
+__all__ = ["OPENSLIDE_SUFFIXES", "SlideArray", "dicom_series", "open_slide"]
 
 # 3DHISTECH, Hamamatsu (two), Ventana, Sakura, DICOM.
 OPENSLIDE_SUFFIXES = (".mrxs", ".vms", ".vmu", ".bif", ".svslide", ".dcm")
@@ -71,6 +71,21 @@ def open_slide(path: Path, axes: str | None = None) -> Stack:
             f"{path.name} cannot be read as a slide ({error}). Keep the files and folders that belong to it beside it, "
             "or convert it to a tiled pyramidal TIFF."
         ) from error
+
+
+def dicom_series(path: Path) -> str | None:
+    """Which slide a DICOM file belongs to, each of whose levels is a file; None where that cannot be told."""
+    if path.suffix.lower() != ".dcm":
+        return None
+    try:
+        import openslide
+    except (ImportError, OSError):
+        return None
+    try:
+        with openslide.OpenSlide(path) as slide:
+            return slide.properties.get("dicom.SeriesInstanceUID")
+    except (openslide.OpenSlideError, OSError):
+        return None
 
 
 class SlideArray:

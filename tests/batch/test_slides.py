@@ -86,3 +86,14 @@ def test_a_mask_never_replaces_its_image(tree) -> None:
         check_outputs(slides, tree, [".tif"])
     check_outputs(slides, tree, [".geojson"])
     check_outputs(slides, tree / "masks", [".tif"])
+
+
+def test_a_dicom_slide_in_several_files_is_one(tmp_path, write_dicom) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (256, 320, 3), np.uint8)
+    (tmp_path / "other").mkdir()
+    for level in ("a.dcm", "b.dcm"), ("c.dcm",), ("other/a.dcm", "other/b.dcm"):
+        write_dicom([tmp_path / name for name in level], [image, image[::2, ::2]][: len(level)])
+    (tmp_path / "d.dcm").write_bytes(b"nothing that OpenSlide knows")
+    assert names(tmp_path, recursive=True) == ["a", "c", "d", "other/a"]
+    assert names(tmp_path / "*.dcm") == ["a", "c", "d"]
+    assert names(tmp_path / "b.dcm") == ["b"]  # what is named is taken

@@ -57,6 +57,19 @@ def levels_of(shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
 # -- through OpenSlide
 
 
+def test_a_dicom_slide_opens_from_any_of_its_files(tmp_path, whole, write_dicom) -> None:
+    levels = levels_of([(300, 418), (150, 209)])
+    paths = [tmp_path / "fine.dcm", tmp_path / "coarse.dcm"]
+    series = write_dicom(paths, levels)
+    for path in paths:
+        with open_image(path) as pyramid:
+            assert pyramid.shape == (300, 418) and pyramid.pixel_size == pytest.approx((0.25, 0.25))
+            for k, level in enumerate(levels):
+                np.testing.assert_array_equal(whole(pyramid, k), level)
+        assert module.dicom_series(path) == series
+    assert module.dicom_series(tmp_path / "fine.svs") is None
+
+
 @pytest.mark.parametrize("suffix", module.OPENSLIDE_SUFFIXES[3:5])
 @pytest.mark.parametrize("compression", [None, "adobe_deflate"])
 def test_a_slide_has_its_levels_pixels_and_pixel_size(tmp_path, whole, suffix, compression) -> None:
