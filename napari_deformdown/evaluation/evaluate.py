@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from .ceiling import majority, restored
 from .cost import Arithmetic, measure
 from .metrics import confusion, score_segmentation
 from .rows import EvaluationRow
-from .truth import Truth
+from .truth import Truth, Within
 
 __all__ = ["LabelledImage", "check_images", "evaluate"]
 
@@ -33,6 +32,7 @@ _MOST = 0.5
 Progress = Callable[[str, int, int], None]
 # Told of an image that is left out, and why.
 OnError = Callable[[str, ImageError], None]
+Region = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class LabelledImage:
     labels : array-like or callable
         (H, W) class ids, other ids where nothing is known; or labels(shape) -> that.
     region : (int, int, int, int), optional
-        y0, y1, x0, x1 in which training scores it; `evaluate` counts everything.
+        y0, y1, x0, x1 that counts; all of it is segmented.
     """
 
     name: str
     image: Any
     labels: Any
-    region: tuple[int, int, int, int] | None = None
+    region: Region | None = None
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Pyramid, Any]]:
@@ -174,7 +174,8 @@ def evaluate(
                     warm = True
                 else:
                     segment(pyramid, model, max(budgets, key=lambda b: b[0] * b[1]), first_use)
-                truth = Truth(labels, len(model.config.classes))
+                known = labels if image.region is None else Within(labels, image.region)
+                truth = Truth(known, len(model.config.classes))
                 found: dict[tuple[tuple[int, int], str], EvaluationRow] = {}
                 for budget in budgets:
                     for method in (*methods[turn:], *methods[:turn]):
@@ -188,7 +189,7 @@ def evaluate(
             on_error(image.name, error)
             continue
         rows += [found[budget, method] for budget in budgets for method in methods]
-    _warn_of_ignored(rows)
+    _warn_of_ignored(rows, {image.name: image.region for image in images})
     return rows
 
 
@@ -225,10 +226,13 @@ def _row(
     )
 
 
-def _warn_of_ignored(rows: Sequence[EvaluationRow]) -> None:
+def _warn_of_ignored(rows: Sequence[EvaluationRow], regions: Mapping[str, Region | None]) -> None:
     """Say where figures stand on little: masks of 0 and 255 are the usual reason, whose foreground is ignored."""
     images = {row.image: row for row in rows}
-    ignored = {name: 1 - float(row.counts.sum()) / math.prod(row.shape) for name, row in images.items()}
+    ignored = {
+        name: 1 - float(row.counts.sum()) / _pixels(regions.get(name) or (0, row.shape[0], 0, row.shape[1]))
+        for name, row in images.items()
+    }
     for name, share in ignored.items():
         if share > _MOST:
             _log.warning("%.1f %% of the pixels of %s have no label (%d) and count nowhere.", 100 * share, name, IGNORE)
@@ -244,6 +248,11 @@ def _warn_of_ignored(rows: Sequence[EvaluationRow]) -> None:
             100 * sum(ignored.values()) / len(ignored),
             IGNORE,
         )
+
+
+def _pixels(region: Region) -> int:
+    y0, y1, x0, x1 = region
+    return max(1, (y1 - y0) * (x1 - x0))
 
 
 def _names(config: ModelConfig) -> tuple[str, ...]:

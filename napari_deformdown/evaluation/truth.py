@@ -9,15 +9,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging import IGNORE
+from ..imaging.view import full_key
 from .boundaries import nearness
 from .calibration import spread
 from .ceiling import TrueShares
 
-__all__ = ["Truth"]
+__all__ = ["Truth", "Within"]
 
 # Boundaries are looked at on a level of at most so many pixels: 64 MB of labels.
 _PIXELS = 1 << 26
 _STRIP = 512
+
+
+class Within:
+    """Labels of which nothing is known outside of a region, read where they are asked for.
+
+    Parameters
+    ----------
+    labels : array-like
+        (H, W) class ids.
+    region : (int, int, int, int)
+        y0, y1, x0, x1.
+    """
+
+    def __init__(self, labels: Any, region: tuple[int, int, int, int]) -> None:
+        self._labels, self._region = labels, region
+        self.shape, self.dtype, self.ndim = tuple(labels.shape), labels.dtype, 2
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Slices, as numpy takes them."""
+        y0, y1, x0, x1 = self._region
+        rows, columns = (np.arange(n)[part] for n, part in zip(self.shape, full_key(key, 2), strict=True))
+        inside = np.ix_((rows >= y0) & (rows < y1), (columns >= x0) & (columns < x1))
+        known = np.zeros((len(rows), len(columns)), bool)
+        known[inside] = True
+        return np.where(known, np.asarray(self._labels[key]), IGNORE)
 
 
 class Truth:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -52,6 +53,24 @@ def test_rows_hold_what_each_measure_gives_by_itself(bent_model, images) -> None
         assert row.reliability.pixels.sum() == np.prod(SHAPE) - 15 * 15
         assert (row.boundary_level, row.ceiling_level, row.shape) == (0, 0, SHAPE)
         assert row.classes == ("background", "Gefäß", "lesion")
+
+
+def test_outside_of_the_region_nothing_counts(bent_model, images, caplog) -> None:
+    region = (20, 100, 40, 90)
+    inside = np.s_[20:100, 40:90]
+    labels = np.full(SHAPE, IGNORE, np.uint8)
+    labels[inside] = images[0].labels[inside]
+    ways = [replace(images[0], region=region), replace(images[0], labels=labels)]
+    for part, masked in zip(*(evaluate(bent_model, [image], BUDGETS, ["learnt"]) for image in ways), strict=True):
+        result = segment(images[0].image, bent_model, part.budget)
+        np.testing.assert_array_equal(part.counts, score_segmentation(result, images[0].labels, region))
+        assert part.counts.sum() == 80 * 50
+        for name in ("counts", "ceiling", "sampled"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(masked, name))
+        np.testing.assert_array_equal(part.boundaries.trimap, masked.boundaries.trimap)
+        np.testing.assert_array_equal(part.reliability.pixels, masked.reliability.pixels)
+    # most of the second image is not labelled, all that counts of the first one is
+    assert len(caplog.records) == 1
 
 
 def test_averages_have_the_keys_of_the_contract(bent_model, images) -> None:
