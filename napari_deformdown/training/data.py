@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -24,6 +25,8 @@ __all__ = ["PairScenes", "channel_statistics", "check_pairs", "open_pair", "valu
 _VALUES = 3 << 24
 # Part of the pixels at either end that may lie outside of a measured range.
 _TAIL = 0.001
+# Values of an image that its range is measured on.
+_RANGED = 1 << 21
 # Images that statistics are taken from.
 _MEASURED = 64
 # Pixels of labels that are counted at a time, and how many such strips lie between two that are looked at in turn.
@@ -101,15 +104,17 @@ def value_range(pairs: Sequence[LabelledPair], config: ModelConfig) -> tuple[flo
     """Values that stand for 0 and 1, measured on all images, or None for 8 and 1 bit images, whose own range serves.
 
     The range of a type says little of 12 bit in 16, or of floats. All but a thousandth of each image's pixels at either
-    end lie within.
+    end lie within, as they are trained on: in coarser levels small bright things have faded already.
     """
     low, high = [], []
     for pair in pairs:
         with open_image(pair.image) as image, image_for_model(image, config) as pyramid:
-            level = next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= 1 << 20), pyramid.levels[-1])
+            level = _trained_on(pyramid)
             pixels = level.read(0, level.shape[0], 0, level.shape[1])
-        if pixels.dtype == np.uint8 or pixels.dtype.kind == "b":
+        if _own_range(pixels.dtype):
             return None
+        # an odd step meets all columns
+        pixels = pixels.reshape(-1)[:: pixels.size // _RANGED | 1]
         known = pixels[np.isfinite(pixels)]
         if known.size:
             low.append(float(np.quantile(known, _TAIL)))
@@ -133,17 +138,20 @@ def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfi
     ------
     ImageError
         If any cannot be read, do not fit each other or the model, are too small, or hold ids of no class; all of them
-        are named. Or if a class is in no label to train on: a network would learn that it never occurs.
+        are named. If some are 8 bit and others are not, and no range is given. Or if a class is in no label to train
+        on: a network would learn that it never occurs.
     """
     wrong: list[ImageError] = []
     counts = np.zeros(IGNORE + 1, np.int64)
     lazy: list[LabelledPair] = []
+    types: dict[Path, np.dtype[Any]] = {}
     for pair in pairs:
         training = pair.split != "validation"
         try:
             image, labels = open_pair(pair, ids)
             with image:
                 _check_image(pair, image, config, training)
+                types[pair.image] = image.levels[0].dtype
             if training and isinstance(labels, np.ndarray):
                 counts += sum(_counted(labels))
             elif training:
@@ -152,11 +160,29 @@ def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfi
             wrong.append(error)
     if wrong:
         raise joined(wrong)
+    if config is not None and config.value_range is None:
+        _check_types(types)
     for pair in lazy:
         _count_until_found(pair, ids, counts)
     missing = _missing(counts, ids)
     if missing:
         raise _never_labelled(missing, float(counts[IGNORE] / counts.sum()), ids, config)
+
+
+def _own_range(dtype: np.dtype[Any]) -> bool:
+    """Whether the range of a type is that of its values."""
+    return dtype == np.uint8 or dtype.kind == "b"
+
+
+def _check_types(found: Mapping[Path, np.dtype[Any]]) -> None:
+    """One range cannot serve values of 0 to 255 and of 12 bits alike."""
+    eight = [path for path, dtype in found.items() if _own_range(dtype)]
+    more = [path for path in found if path not in eight]
+    if eight and more:
+        raise ImageError(
+            f"Some images are 8 bit ({shortened(eight, 3)}), others are not ({shortened(more, 3)}). Convert them to "
+            "one type, or say in [model] which values stand for black and white in all: value_range = [low, high]."
+        )
 
 
 def _check_image(pair: LabelledPair, image: Pyramid, config: ModelConfig | None, training: bool) -> None:

@@ -87,6 +87,8 @@ def run_training(
     folders = {part: output / _CHECKPOINTS / part for part in PARTS}
     if restart:
         shared(lambda: remove_checkpoints([folders[part] for part in parts]))
+        # from now on the model in the folder is one that is being trained anew
+        (output / _CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     wanted = [p for p in PARTS if p == "learnt" or training.options.twin]
     models: dict[str, DeformedSegmenter] = {}
     for part in wanted:

@@ -51,7 +51,7 @@ def _prepare(plan: TrainingPlan) -> Training:
     config = replace(config, mean=config.mean if "mean" in chosen else mean, std=config.std if "std" in chosen else std)
     budgets = [*(budget for budget, _ in options.batches), config.budget]
     rows, columns = max(budgets, key=math.prod)
-    files = [(pair.image.resolve(), pair.labels.resolve()) for pair in plan.training_pairs]
+    files = [(_state(pair.image), _state(pair.labels)) for pair in plan.training_pairs]
     return Training(
         config=config,
         options=options,
@@ -66,6 +66,13 @@ def _prepare(plan: TrainingPlan) -> Training:
             "validation": [pair.name for pair in plan.validation_pairs],
         },
     )
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    """Where a file lies, its size and when it was changed; of a folder, such as a Zarr, all of it."""
+    path = path.resolve()
+    found = [p.stat() for p in (path, *(path.rglob("*") if path.is_dir() else ()))]
+    return str(path), sum(s.st_size for s in found), max(s.st_mtime_ns for s in found)
 
 
 def _validation_image(pair: LabelledPair, ids: LabelIds) -> LabelledImage:
@@ -99,7 +106,8 @@ def _config(plan: TrainingPlan) -> ModelConfig:
             f"channels = {count - 1} without the last one, in [model]."
         )
     channels = model.setdefault("channels", count)
-    if names and channels == count:
-        model.setdefault("channel_names", tuple(names))
+    order = model.get("channel_indices") or range(count)
+    if names and channels == len(order) and all(0 <= k < count for k in order):
+        model.setdefault("channel_names", tuple(names[k] for k in order))
     measured = {"mean": (0.5,) * channels, "std": (0.25,) * channels}
     return ModelConfig(name=plan.name, description=plan.description, classes=plan.classes, **{**measured, **model})

@@ -126,11 +126,14 @@ class View:
     def edge_strength(self, points: Tensor, extent: Tensor) -> Tensor | None:
         """Share of edges among the labelled pixels of the same cells: (1, h, w); None where no cell has any.
 
-        A cell without any gets the mean of the others, as `geometry.edge_strength` has it.
+        A cell without any, or whose centre lies outside of the image, gets the mean of the others, as
+        `geometry.edge_strength` has it.
         """
         side = (extent.prod(-1) * self.area).sqrt()
-        share, known = read_levels(self.scene.edge_levels, self.scene.shape, self.to_image(points), side)[0]
-        labelled = known > 0.01
+        places = self.to_image(points)
+        share, known = read_levels(self.scene.edge_levels, self.scene.shape, places, side)[0]
+        # reads go on beyond the border with what lies at it
+        labelled = (known > 0.01) & _inside(places)[0]
         if not labelled.any():
             return None
         strength = torch.where(labelled, share / known.clamp(min=0.01), 0.0).clamp(max=1)
@@ -143,9 +146,7 @@ class View:
         places = self.to_image(points)
         at = (places * torch.tensor([rows, columns])).floor().long()
         y, x = at[..., 0].clamp(0, rows - 1), at[..., 1].clamp(0, columns - 1)
-        # rounding at the border is no step outside
-        inside = ((places > -_ROUNDING) & (places < 1 + _ROUNDING)).all(-1)
-        return torch.where(inside, self.scene.labels[y, x].long(), IGNORE)
+        return torch.where(_inside(places), self.scene.labels[y, x].long(), IGNORE)
 
     def points(self, count: int, generator: torch.Generator, near: float = 0.004) -> Tensor:
         """Random points of the view (count, 2), half of them near label edges.
@@ -161,6 +162,11 @@ class View:
         close = close + near * torch.randn(close.shape, generator=generator)
         close = close[((close > 0) & (close < 1)).all(1)][: count // 2]
         return torch.cat([close, uniform[len(close) :]])
+
+
+def _inside(places: Tensor) -> Tensor:
+    """Which places (..., 2) lie in the image (...); rounding at the border is no step outside."""
+    return ((places > -_ROUNDING) & (places < 1 + _ROUNDING)).all(-1)
 
 
 def random_view(

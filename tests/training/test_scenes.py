@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from napari_deformdown.geometry import UniformWarp, label_edges, pixel_centres
 from napari_deformdown.imaging import Pyramid, sample
 from napari_deformdown.imaging.pairs import IGNORE
 from napari_deformdown.training import Scene
-from napari_deformdown.training.scenes import View, random_view
+from napari_deformdown.training.scenes import View, _rotated, random_view
 
 seeds = st.integers(0, 2**31)
 
@@ -217,6 +219,20 @@ def test_edge_strength_is_the_share_among_labelled_pixels_and_the_mean_where_the
     # two edges of two pixels each among 32 labelled columns
     torch.testing.assert_close(found[:, 2:], found[:, :2].mean().expand(4, 2), rtol=0, atol=0.02)
     assert float(found[:, :2].mean()) == pytest.approx(4 / 32, abs=0.05)
+
+
+def test_edges_do_not_go_on_beyond_the_border_of_a_rotated_view() -> None:
+    labels = np.zeros((64, 64), np.uint8)
+    labels[24:40] = 1  # its edges meet the borders
+    scene = Scene.from_pyramid(Pyramid.from_array(np.zeros((64, 64, 3), np.uint8)), labels)
+    turned = _rotated(View(scene, torch.eye(2), torch.zeros(2)), math.radians(30))
+    warp = UniformWarp(dtype=torch.float32)
+    grid, footprint = warp.grid(32, 32), warp.footprint(32, 32)
+    outside = turned.labels_at(grid)[0] == IGNORE
+    found = turned.edge_strength(grid, footprint)[0]
+    assert outside.any() and float(found[~outside].max()) > 0.3
+    # as unlabelled cells: the mean, and no streaks
+    torch.testing.assert_close(found[outside], found[~outside].mean().expand(int(outside.sum())), rtol=0.02, atol=0)
 
 
 def test_labels_of_a_levels_size_make_it_full_resolution() -> None:

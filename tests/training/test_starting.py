@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from napari_deformdown.finetuning import with_classes
 from napari_deformdown.network import LabelClass, ModelConfig, ModelError, save_model
 from napari_deformdown.training import TrainingOptions, new_model, start_from
 from napari_deformdown.training.starting import check_batches
@@ -39,10 +40,24 @@ def test_a_model_of_other_classes_lends_everything_but_its_head(tmp_path) -> Non
     assert all(torch.equal(model.state_dict()[k], fresh.state_dict()[k]) for k in differ)
 
 
+def test_classes_of_other_names_have_fresh_heads_however_many_they_are(tmp_path) -> None:
+    source = new_model(CONFIG, TrainingOptions(seed=1))
+    other = replace(CONFIG, classes=(LabelClass("x", "#000000"), LabelClass("y", "#ffffff")))
+    key = "segmenter.network.segmentation_head.0.weight"
+    for config, lent in ((CONFIG, True), (other, False)):
+        model = new_model(config, TrainingOptions(seed=2))
+        start_from(model, source)
+        assert torch.equal(model.state_dict()[key], source.state_dict()[key]) == lent
+    mine = with_classes(source, other.classes, seed=2)
+    assert torch.equal(mine.state_dict()[key], new_model(other, TrainingOptions(seed=2)).state_dict()[key])
+    stem = "segmenter.network.encoder.model.conv_stem.weight"
+    assert torch.equal(mine.state_dict()[stem], source.state_dict()[stem])
+
+
 def test_nothing_that_fits_is_said(tmp_path, make_tiny_model) -> None:
     save_model(new_model(CONFIG, TrainingOptions()), tmp_path)
     with pytest.raises(ModelError, match="Give both the same segmenter"):
-        start_from(torch.nn.Module(), tmp_path)  # type: ignore[arg-type]
+        start_from(torch.nn.Module(), tmp_path, heads=True)  # type: ignore[arg-type]
 
 
 def test_imagenet_weights_of_the_package_are_those_of_the_encoder() -> None:
