@@ -135,9 +135,11 @@ def table(figures: Row) -> str:
         mine = [r for r in figures["rows"] if (r["set"], r["method"], r["corrections"], r["wrong"]) == kind]
         count = f"{kind[2]}, {kind[3]} wrong" if kind[3] else str(kind[2])
         values = [_mean(mine, key) for key in ("gain", "gain_shown", "change_others")]
-        worst = min(r["change_others"] for r in mine)
-        cells = " | ".join(f"{v:+.1f}" for v in (*values, worst))
-        lines.append(f"| {kind[0]} | {kind[1]} | {count} | {cells} | {_mean(mine, 'seconds'):.0f} |")
+        worst, image = min((change, image) for r in mine for image, change in r["others"].items())
+        cells = " | ".join(f"{v:+.1f}" for v in values)
+        lines.append(
+            f"| {kind[0]} | {kind[1]} | {count} | {cells} | {worst:+.1f} ({image}) | {_mean(mine, 'seconds'):.0f} |"
+        )
     keys = ("gain_corrected", "change_others", "gain_corrected_wrong", "change_others_wrong", "wrong_said", "seconds")
     return "\n".join([*lines, "", *(f"{key}: {figures[key]}" for key in keys), ""])
 

@@ -50,7 +50,7 @@ def with_classes(
         segmenter={**model.config.segmenter, "encoder_weights": None},
     )
     fresh = new_model(config, TrainingOptions(seed=seed))
-    start_from(fresh, model)
+    start_from(fresh, model, heads=False)
     return fresh.to(model.device).eval()
 
 

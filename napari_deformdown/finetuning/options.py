@@ -90,6 +90,8 @@ class FinetuneOptions:
                 wanted = (int, float, *([NoneType] if default is None else []))
             if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
                 raise ModelError(f"{field.name} has the wrong type: {value!r}.")
+        if self.seed < 0:
+            raise ModelError(f"seed is not negative, unlike {self.seed}.")
         if self.steps < 1 or self.points < 1:
             raise ModelError(f"steps and points are at least 1, not {self.steps} and {self.points}.")
         if not self.methods or set(self.methods) - set(_METHODS):
