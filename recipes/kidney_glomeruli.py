@@ -57,10 +57,8 @@ RECIPE = Recipe(
     ),
     options=replace(
         LESIONS.options,
-        batches=(((64, 128), 6), ((96, 192), 3), ((96, 96), 6), ((128, 192), 2), ((192, 288), 1)),
+        batches=(((64, 128), 6), ((96, 192), 3), ((96, 96), 6)),
         height=(0.5, 1.0),
-        # square tiles are seen with half as many columns again as rows
-        stretch=1.6,
     ),
     budgets=((64, 96), (128, 192), (256, 384)),
     scenes=_scenes,
