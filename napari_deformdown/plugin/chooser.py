@@ -15,7 +15,7 @@ from ..imaging.errors import ImageError
 from ..network.config import ModelConfig
 from ..network.expected import CostEstimator, Expected
 from . import settings
-from .form import PanelForm
+from .form import PanelForm, offer_again
 from .live import Wanted
 from .placing import planes_at, view_problem
 from .request import BEFORE, Request, compared_with_before
@@ -64,7 +64,7 @@ class Chooser(PanelForm):
             box.toggled.connect(lambda _: self.rechosen.emit())
         self._model_changed()
         self.refresh_layers()
-        for event in ("inserted", "removed", "reordered"):
+        for event in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, event).connect(self.refresh_layers)
 
     def owns(self, layer: Any) -> bool:
@@ -79,10 +79,11 @@ class Chooser(PanelForm):
 
     def refresh_layers(self, event: Any = None) -> None:
         """Offer the layers that there are."""
-        if not isalive(self):
+        names = [layer.name for layer in self.viewer.layers]
+        if not isalive(self) or len({*names}) < len(names):  # napari is about to tell two of one name apart
             return
-        self.image.reset_choices()
-        self.truth.reset_choices()
+        offer_again(self.image)
+        offer_again(self.truth)
         if self.image.value is None:
             self.image.value = next((c for c in self.image.choices if c is not None), None)
         added = getattr(event, "value", None)

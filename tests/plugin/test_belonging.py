@@ -45,6 +45,35 @@ def test_a_stroke_right_after_the_slider_moved_is_of_the_new_frame(stack, settle
     assert first.corrections.is_empty and np.count_nonzero(page.entry.corrections.at()) == 20 * 40
 
 
+def test_renamed_layers_stay_chosen_and_nothing_is_run_again(docked, run, settle, earth_piece):
+    viewer, panel = docked
+    image = viewer.add_image(np.ascontiguousarray(earth_piece[0][::-1]), name="second")
+    truth = viewer.add_labels(np.ascontiguousarray(earth_piece[1][::-1]), name="mine")
+    panel.image.value, panel.truth.value = image, truth
+    image.metadata["napari-deformdown"] = {"model": "earth"}  # as samples have: to choose it would choose the model
+    panel.model.value = "generic"
+    panel.rows.value = 24
+    run(panel)
+    settle(panel)
+    found, changes = panel.compared, []
+    panel.rechosen.connect(lambda: changes.append("rechosen"))
+    panel.image_chosen.connect(lambda: changes.append("image"))
+    image.name = "slide B"
+    truth.name = "annotation"
+    viewer.layers["piece"].name = "second"
+    viewer.layers["piece ground truth"].name = "slide B"  # napari makes it another one
+    panel.show_boxes["lines"].click()  # layers are added
+    viewer.add_points(np.zeros((3, 2)), name="mine")
+    settle(panel)
+    assert not changes and panel.compared is found
+    assert (panel.image.value, panel.truth.value, panel.model.value) == (image, truth, "generic")
+    assert panel.budget[0] == 24
+    assert panel.image.current_choice == "slide B" and panel.truth.current_choice == "annotation"
+    # what is closed is chosen no longer
+    viewer.layers.remove(truth)
+    assert panel.truth.value is None and changes == ["rechosen"]
+
+
 def test_classes_to_paint_are_those_of_what_is_painted_on(docked, run, settle):
     viewer, panel = docked
     run(panel)
