@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
     from .live import Wanted
     from .panel import SamplingPanel
+    from .sources import Source
 
 __all__ = ["Findings"]
 
@@ -64,6 +65,14 @@ class Findings:
         classes = self._panel.classes.named(next(iter(comparison.results.values())).classes)
         sentence = self._panel.numbers.show_comparison(comparison, wanted, classes)
         self._panel.verdict.setText(f"<b>{sentence}</b>")
+
+    def summary(self, source: Source) -> str:
+        """What was run on an image, and why it is not scored where there is ground truth."""
+        assert self.compared is not None
+        panel, (rows, columns) = self._panel, self._panel.budget
+        unscored = self.compared[1].truth is None and panel.truth.value is not None
+        said = f" {panel.truth.value.name} says nothing about this frame." if unscored else ""
+        return f"{source.layer.name} at {rows} x {columns}.{said}"
 
     def clear(self) -> None:
         """Nothing is known any more."""

@@ -94,6 +94,49 @@ def test_classes_to_paint_are_those_of_what_is_painted_on(docked, run, settle):
     assert page.entry.frame.source.name == "piece" and page.label.itemText(2) == "lake"
 
 
+def test_strokes_and_numbers_are_of_no_other_frame_where_nothing_follows_the_slider(stack, settle):
+    viewer, panel = stack
+    page, flight = panel.correct, panel.image.value
+
+    def shown():
+        return [name for name in panel.cells.names if panel.cells.content(name).result is not None]
+
+    def nothing_of_another_frame():
+        assert not shown() and np.asarray(viewer.layers["learnt: segmentation"].data[0]).max() == 0
+        assert not panel.verdict.isEnabled() and not panel.numbers.table.isEnabled()
+        assert not panel.saving.sources() and not panel.saving.save_button.isEnabled()
+        assert page.entry is None and page.painter.sheet is None
+        assert not viewer.layers["learnt: corrections"].editable
+
+    page.take("paint")
+    settle(panel)
+    first = page.entry
+    # another image is chosen and not run: strokes are of the one that is seen, until the slider moves
+    panel.image.value = viewer.layers["piece"]
+    assert page.entry is first and shown() and panel.verdict.isEnabled()
+    viewer.dims.set_current_step(0, 2)
+    settle(panel)
+    nothing_of_another_frame()
+    assert "Choose flight again" in panel.status.text()
+    # it is chosen again: all of it comes back, of the frame that is seen, with the brush
+    panel.image.value = flight
+    settle(panel)
+    assert shown() == ["uniform", "learnt"] and panel.verdict.isEnabled() and panel.saving.save_button.isEnabled()
+    assert page.entry.frame.position == panel.compared[1].request.frame.position == (2,)
+    assert page.painter.mode == "paint"
+    # no method is ticked
+    for box in panel.cell_boxes.values():
+        box.setChecked(False)
+    assert shown() and panel.verdict.isEnabled()
+    viewer.dims.set_current_step(0, 1)
+    settle(panel)
+    nothing_of_another_frame()
+    panel.cell_boxes["learnt"].click()
+    settle(panel)
+    assert shown() == ["learnt"] and page.entry.frame.position == (1,) and panel.saving.save_button.isEnabled()
+    assert first.corrections.is_empty
+
+
 def test_a_question_about_one_frame_is_answered_for_that_frame(stack, settle, monkeypatch):
     viewer, panel = stack
     page = panel.correct
