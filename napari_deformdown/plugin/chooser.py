@@ -17,7 +17,7 @@ from ..network.expected import CostEstimator, Expected
 from . import settings
 from .form import PanelForm, offer_again
 from .live import Wanted
-from .placing import planes_at, view_problem
+from .placing import planes_at, truth_problem
 from .request import BEFORE, Request, compared_with_before
 from .samples import METADATA
 from .shelf import Shelf
@@ -273,12 +273,11 @@ class Chooser(PanelForm):
 
     def wanted(self) -> Wanted | None:
         """The request with the ground truth of its frame, or None after saying why that is impossible."""
-        request, truth = self.request(), self.truth.value
+        request, truth, dims = self.request(), self.truth.value, self.viewer.dims
         if request is None:
             return None
-        # labels of fewer frames say nothing about the rest
-        known = truth is not None and view_problem(truth, self.viewer.dims) is None
-        return Wanted(request, planes_at(truth, self.viewer.dims) if known else None, self.corrections_of(request))
+        known = truth is not None and truth_problem(truth, request.frame.source.shape, dims) is None
+        return Wanted(request, planes_at(truth, dims) if known else None, self.corrections_of(request))
 
     def corrections_of(self, request: Request) -> Any:
         """What was corrected on the image of a request, or None."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .placing import truth_problem
+
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
     from .live import Wanted
@@ -69,10 +71,11 @@ class Findings:
     def summary(self, source: Source) -> str:
         """What was run on an image, and why it is not scored where there is ground truth."""
         assert self.compared is not None
-        panel, (rows, columns) = self._panel, self._panel.budget
-        unscored = self.compared[1].truth is None and panel.truth.value is not None
-        said = f" {panel.truth.value.name} says nothing about this frame." if unscored else ""
-        return f"{source.layer.name} at {rows} x {columns}.{said}"
+        (rows, columns), truth = self._panel.budget, self._panel.truth.value
+        unknown = None
+        if truth is not None and self.compared[1].truth is None:
+            unknown = truth_problem(truth, source.shape, self._panel.viewer.dims)
+        return " ".join([f"{source.layer.name} at {rows} x {columns}.", *([unknown] if unknown else [])])
 
     def clear(self) -> None:
         """Nothing is known any more."""
