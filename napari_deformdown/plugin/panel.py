@@ -122,13 +122,6 @@ class SamplingPanel(Chooser):
         """Where results are shown; None before anything was run."""
         return self.showing.cells
 
-    def choose_model(self, name: str) -> None:
-        """Choose one of the models and versions that there are now; the budget stays."""
-        names = self.shelf.names()
-        self.offer_models(names, name if name in names else names[0], keep_budget=True)
-        if name not in names:
-            self.say(f"{name} is not there any more: {names[0]} is chosen.")
-
     def _renamed(self, name: str, now: str) -> None:
         if self.before == name:
             self.before = now
