@@ -135,10 +135,10 @@ def _put_sheet(layer: Labels, data: NDArray[np.uint8]) -> None:
     """Another sheet of corrections, whose strokes cannot be undone on this one."""
     if layer.data is data:
         return
-    mode = layer.mode
+    mode, editable = layer.mode, layer.editable
     layer.editable = False  # forgets the strokes
     layer.data = data
-    layer.editable = True
+    layer.editable = editable
     layer.mode = mode
 
 

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari.layers import Image, Labels
+from napari.utils.notifications import show_info
 from napari.viewer import Viewer
 from qtpy.compat import isalive
 from qtpy.QtCore import Signal
 
 from ..imaging.errors import ImageError
-from ..network.config import ModelConfig
+from ..network.config import ModelConfig, ModelError
 from ..network.expected import CostEstimator, Expected
 from . import settings
-from .form import PanelForm
+from .form import PanelForm, offer_again
 from .live import Wanted
-from .placing import planes_at, view_problem
-from .request import BEFORE, Request, compared_with_before
+from .placing import planes_at, truth_problem
+from .request import BEFORE, Request, compared_with_before, with_before
 from .samples import METADATA
 from .shelf import Shelf
 from .sources import Source
@@ -64,7 +65,7 @@ class Chooser(PanelForm):
             box.toggled.connect(lambda _: self.rechosen.emit())
         self._model_changed()
         self.refresh_layers()
-        for event in ("inserted", "removed", "reordered"):
+        for event in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, event).connect(self.refresh_layers)
 
     def owns(self, layer: Any) -> bool:
@@ -79,10 +80,11 @@ class Chooser(PanelForm):
 
     def refresh_layers(self, event: Any = None) -> None:
         """Offer the layers that there are."""
-        if not isalive(self):
+        names = [layer.name for layer in self.viewer.layers]
+        if not isalive(self) or len({*names}) < len(names):  # napari is about to tell two of one name apart
             return
-        self.image.reset_choices()
-        self.truth.reset_choices()
+        offer_again(self.image)
+        offer_again(self.truth)
         if self.image.value is None:
             self.image.value = next((c for c in self.image.choices if c is not None), None)
         added = getattr(event, "value", None)
@@ -94,8 +96,14 @@ class Chooser(PanelForm):
 
     @property
     def config(self) -> ModelConfig | None:
-        """The chosen model's configuration."""
-        return self.shelf.config(self.model.value) if self.model.value else None
+        """The chosen model's configuration; of the model that takes its place if it is gone by now."""
+        name = self.model.value
+        try:
+            return self.shelf.config(name) if name else None
+        except ModelError:  # another window has deleted it
+            self.shelf.refresh()
+            self.choose_model(name, gone=True)
+            return self.shelf.config(self.model.value)
 
     @property
     def frame_count(self) -> int:
@@ -117,7 +125,7 @@ class Chooser(PanelForm):
 
     def _make_source(self) -> None:
         """The image as the chosen model reads it."""
-        layer, config = self.image.value, self.config
+        config, layer = self.config, self.image.value
         try:
             self.source = None if layer is None else Source(layer, None if config is None else config.channels)
         except ImageError as error:
@@ -157,6 +165,16 @@ class Chooser(PanelForm):
         self.model.choices = list(names)
         self.model.value = chosen
         self._keeps_budget = False
+
+    def choose_model(self, name: str, *, gone: bool = False) -> None:
+        """Choose one of the models and versions that there are now, its base where it is gone; the budget stays."""
+        names, base = self.shelf.names(), self.shelf.base(name)
+        gone = gone or name not in names
+        chosen = name if not gone else base if base != name else names[0]
+        self.offer_models(names, chosen, keep_budget=True)
+        if gone:
+            self.say(f"{name} is not there any more: {chosen} is chosen.")
+            show_info(self.status.text())  # the next run says something else
 
     # ---- budget and steepness
 
@@ -238,7 +256,7 @@ class Chooser(PanelForm):
         """What is chosen, or None after saying why that is impossible."""
         if self.source is not None and not self.source.current:
             self._make_source()
-        source, config = self.source, self.config
+        config, source = self.config, self.source  # a model that takes another one's place may read it otherwise
         if source is None or source.layer not in self.viewer.layers or config is None or not self.methods:
             self.say("Choose an image, a model and at least one method.")
             return None
@@ -260,24 +278,16 @@ class Chooser(PanelForm):
 
     def _methods_shown(self) -> tuple[str, ...]:
         """The methods that are ticked; while a tuned model is on trial with what was before."""
-        methods = self.methods
-        if not methods or not self.trial or self.model.value != self.trial:
-            return methods
-        tuned = compared_with_before(methods)
-        # What was before takes the place of uniform sampling, if that is not what was tuned: napari builds its grid
-        # anew for each further cell.
-        methods = tuple(m for m in methods if m == tuned or m != "uniform")
-        at = methods.index(tuned)
-        return (*methods[:at], BEFORE, *methods[at:])
+        on_trial = self.methods and self.trial and self.model.value == self.trial
+        return with_before(self.methods) if on_trial else self.methods
 
     def wanted(self) -> Wanted | None:
         """The request with the ground truth of its frame, or None after saying why that is impossible."""
-        request, truth = self.request(), self.truth.value
+        request, truth, dims = self.request(), self.truth.value, self.viewer.dims
         if request is None:
             return None
-        # labels of fewer frames say nothing about the rest
-        known = truth is not None and view_problem(truth, self.viewer.dims) is None
-        return Wanted(request, planes_at(truth, self.viewer.dims) if known else None, self.corrections_of(request))
+        known = truth is not None and truth_problem(truth, request.frame.source.shape, dims) is None
+        return Wanted(request, planes_at(truth, dims) if known else None, self.corrections_of(request))
 
     def corrections_of(self, request: Request) -> Any:
         """What was corrected on the image of a request, or None."""

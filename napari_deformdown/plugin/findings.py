@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .placing import truth_problem
+
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
     from .live import Wanted
     from .panel import SamplingPanel
+    from .sources import Source
 
 __all__ = ["Findings"]
 
@@ -64,6 +67,15 @@ class Findings:
         classes = self._panel.classes.named(next(iter(comparison.results.values())).classes)
         sentence = self._panel.numbers.show_comparison(comparison, wanted, classes)
         self._panel.verdict.setText(f"<b>{sentence}</b>")
+
+    def summary(self, source: Source) -> str:
+        """What was run on an image, and why it is not scored where there is ground truth."""
+        assert self.compared is not None
+        (rows, columns), truth = self._panel.budget, self._panel.truth.value
+        unknown = None
+        if truth is not None and self.compared[1].truth is None:
+            unknown = truth_problem(truth, source.shape, self._panel.viewer.dims)
+        return " ".join([f"{source.layer.name} at {rows} x {columns}.", *([unknown] if unknown else [])])
 
     def clear(self) -> None:
         """Nothing is known any more."""

@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 from .layer_data import KINDS
 from .progress_bar import ProgressBar
 
-__all__ = ["CELLS", "KEYS", "SHOWN", "PanelForm", "button", "check_box", "row", "rule", "text"]
+__all__ = ["CELLS", "KEYS", "SHOWN", "PanelForm", "button", "check_box", "offer_again", "row", "rule", "text"]
 
 # Methods that may have a cell of their own, and how the panel calls them.
 CELLS = {
@@ -228,6 +228,18 @@ def check_box(words: str, checked: bool = False) -> QCheckBox:
     box = QCheckBox(words)
     box.setChecked(checked)
     return box
+
+
+def offer_again(box: ComboBox) -> None:
+    """Have a box offer the layers that there are now; the one that is chosen stays, whatever it is called now."""
+    chosen = box.value
+    # magicgui knows choices by their texts alone, and would take a renamed layer for one that is gone
+    with box.changed.blocked():
+        box.reset_choices()
+        kept = chosen if chosen in box.choices else None
+        box.value = kept
+    if kept is not chosen:
+        box.changed.emit(kept)
 
 
 def row(*widgets: QWidget) -> QWidget:

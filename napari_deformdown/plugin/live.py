@@ -163,8 +163,8 @@ class Live(QObject):
 
     def _outcome(self, sentence: str) -> None:
         self._complete = not sentence
-        # A run that made way for the next one is no news.
-        if sentence and not self._rest.isActive():
+        # A run that made way for the next one is no news, nor is one that nobody wants.
+        if sentence and self.wanted is not None and not self._rest.isActive():
             self.said.emit(sentence)
 
     def _idle(self) -> None:

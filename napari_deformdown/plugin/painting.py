@@ -64,9 +64,15 @@ class Painter(QObject):
         """What is painted on, and how many classes there are."""
         if sheet is not self.sheet:
             self.merge()
+        if sheet is None and self.painting:
+            self._wanted_mode = self.mode  # for the next one
         self.sheet, self.classes = sheet, classes
         if self.cells is not None:
             self.cells.set_sheet(sheet)
+        for layer in self._layers:
+            layer.editable = sheet is not None
+        if sheet is not None and self._wanted_mode is not None:
+            self.take(self._wanted_mode)
 
     @property
     def waiting(self) -> bool:
@@ -162,6 +168,7 @@ class Painter(QObject):
         layer: Any = self.cells.layer(cell, kind)
         self._layers = [v for v in self._layers if v in self._viewer.layers] + [layer]
         layer.selected_label = self.label
+        layer.editable = self.sheet is not None
         # at the end of a stroke, after undo and redo
         for event in (layer.events.paint, layer.events.set_data):
             event.connect(self._touched)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from napari.viewer import Viewer
@@ -74,7 +75,7 @@ class SamplingPanel(Chooser):
 
     def _connect(self) -> None:
         self.rechosen.connect(self._follow)
-        self.image_chosen.connect(self._enable)
+        self.image_chosen.connect(self._follow)
         self.model.changed.connect(lambda _: self._model_classes())
         self.viewer.layers.events.removed.connect(self._layer_removed)
         self.viewer.dims.events.current_step.connect(self._frame_moved)
@@ -120,13 +121,6 @@ class SamplingPanel(Chooser):
     def cells(self) -> Cells | None:
         """Where results are shown; None before anything was run."""
         return self.showing.cells
-
-    def choose_model(self, name: str) -> None:
-        """Choose one of the models and versions that there are now; the budget stays."""
-        names = self.shelf.names()
-        self.offer_models(names, name if name in names else names[0], keep_budget=True)
-        if name not in names:
-            self.say(f"{name} is not there any more: {names[0]} is chosen.")
 
     def _renamed(self, name: str, now: str) -> None:
         if self.before == name:
@@ -186,22 +180,29 @@ class SamplingPanel(Chooser):
     def _follow(self) -> None:
         """Something was changed: points follow at once and, live, segmentations as well."""
         self._enable()
-        if self.source is None or self.showing.source is None or self.source.layer is not self.showing.source.layer:
+        shown = self.showing.source
+        if shown is None:
             return
-        wanted = self.wanted()
+        chosen = self.source is not None and self.source.layer is shown.layer
+        wanted = self.wanted() if chosen else None
         if wanted is not None:
             self._begin(wanted)
             self.live.follow(wanted, segment=self.live_box.isChecked())
             self._enable()
+        elif self.showing.is_past:
+            # another frame is seen: what was found and painted is not of it
+            self.live.drop()
+            self.correct.drop()
+            self.showing.leave()
+            self.found.mark()
+            self.cancel_button.setEnabled(self.jobs.running)
+            if not chosen:
+                self.say(f"Choose {shown.layer.name} again to see its results.")
 
     def _frame_moved(self, event: Any = None) -> None:
         # Sliders move as well when a layer goes.
-        if (
-            isalive(self)
-            and self.frame_count > 1
-            and self.source is not None
-            and self.source.layer in self.viewer.layers
-        ):
+        sources = (self.source, self.showing.source) if isalive(self) else ()
+        if any(s is not None and s.layer in self.viewer.layers and math.prod(s.frames) > 1 for s in sources):
             self._follow()
 
     def cancel(self) -> None:
@@ -268,10 +269,7 @@ class SamplingPanel(Chooser):
 
     def _run_ended(self, complete: bool) -> None:
         if complete and self.comparison is not None and self.showing.source is not None:
-            name, (rows, columns) = self.showing.source.layer.name, self.budget
-            unknown = self.truth.value is not None and self.compared is not None and self.compared[1].truth is None
-            unscored = f" {self.truth.value.name} says nothing about this frame." if unknown else ""
-            self.say(f"{name} at {rows} x {columns}.{unscored}")
+            self.say(self.found.summary(self.showing.source))
         elif self.found.stands:
             # of what was wanted some methods may have come: beside those of before they would not compare
             assert self.comparison is not None

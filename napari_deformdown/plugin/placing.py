@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.components import Dims
     from napari.layers import Image, Labels, Layer
 
-__all__ = ["in_micrometres", "place_of_plane", "planes_at", "positions", "view_problem"]
+__all__ = ["in_micrometres", "place_of_plane", "planes_at", "positions", "truth_problem", "view_problem"]
 
 
 def in_micrometres(layer: Layer) -> tuple[float, float] | None:
@@ -76,6 +76,16 @@ def view_problem(layer: Layer, dims: Dims, besides: Collection[int] | None = Non
         if axis not in (besides or ()) and not 0 <= index < length:
             return f"{layer.name} has no frame where the sliders stand. Move them to one of its {length}."
     return None
+
+
+def truth_problem(truth: Labels, shape: tuple[int, int], dims: Dims) -> str | None:
+    """Why labels say nothing about the shown frame of an image of some rows and columns; None where they do."""
+    rows, columns = (int(n) for n in truth.level_shapes[0][-2:])
+    if (rows, columns) != shape:
+        size = f"{rows} x {columns} pixels, the image {shape[0]} x {shape[1]}"
+        return f"{truth.name} has {size}: results are not scored by it."
+    # labels of fewer frames say nothing about the rest
+    return None if view_problem(truth, dims) is None else f"{truth.name} says nothing about this frame."
 
 
 def _lengths(layer: Layer) -> list[int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .frame import Frame
 
-__all__ = ["BEFORE", "Request", "compared_with_before"]
+__all__ = ["BEFORE", "Request", "compared_with_before", "with_before"]
 
 # The method that stands for what the model before found.
 BEFORE = "before"
@@ -67,3 +67,13 @@ class Request:
 def compared_with_before(methods: Sequence[str]) -> str:
     """The one of the methods of a tuned model that is shown beside what it was before."""
     return "learnt" if "learnt" in methods else methods[0]
+
+
+def with_before(methods: Sequence[str]) -> tuple[str, ...]:
+    """Methods while a tuned model is on trial: what was before comes beside the one that it is compared with."""
+    tuned = compared_with_before(methods)
+    # What was before takes the place of uniform sampling, if that is not what was tuned: napari builds its grid anew
+    # for each further cell.
+    methods = tuple(m for m in methods if m == tuned or m != "uniform")
+    at = methods.index(tuned)
+    return (*methods[:at], BEFORE, *methods[at:])

@@ -50,6 +50,8 @@ class Shelf:
         self._own: dict[str, _Shelved] = {}
         self._versions: dict[str, _Shelved] = {}
         self._trials: dict[str, _Shelved] = {}
+        # of all versions that there have been
+        self._bases: dict[str, str] = {}
         for name, classes, source in self._read_own():
             self._add_own(name, classes, source)
         self.refresh()
@@ -84,11 +86,13 @@ class Shelf:
         return "" if found is None else found.stamp
 
     def base(self, name: str) -> str:
-        """What a fine-tuning of a model starts from: the model that its versions were made from, or itself."""
+        """What a fine-tuning of a model starts from: the model that its versions were made from, or itself.
+
+        That of a version which is gone is known still.
+        """
         found = self._find(name)
-        if found is None:
-            return name
-        return found.base if found.base in self.names() else name
+        base = self._bases.get(name, name) if found is None else found.base
+        return base if base in self.names() else name
 
     # ---- versions
 
@@ -124,6 +128,7 @@ class Shelf:
             if self._find(name) is not None:
                 name += f" ({version.created[:16].replace('T', ' ')}, {version.id[-8:]})"
             self._versions[name] = self._shelved(store, version)
+            self._bases[name] = version.base
 
     def last_used(self) -> str:
         """The version that was last taken into use, in this session or an earlier one; empty: a base model."""
@@ -166,6 +171,7 @@ class Shelf:
         name = " ".join(name.split())
         if not name or len(name) > 60 or not name.isprintable():
             raise ModelError("A model's name is one line of 1 to 60 characters.")
+        self._read_own_again()
         if name in self.names():
             raise ModelError(f"There is a model {name} already. Choose another name.")
         if len({c.name for c in classes}) < len(classes) or len(classes) < 2:
@@ -176,6 +182,7 @@ class Shelf:
 
     def remove_own(self, name: str) -> None:
         """Forget one of the own models; its versions stay."""
+        self._read_own_again()
         self._own.pop(name, None)
         self._write_own([name])
 
@@ -200,25 +207,39 @@ class Shelf:
 
     def _read_own(self) -> list[tuple[str, tuple[LabelClass, ...], str]]:
         found = []
-        for m in self._listed():
+        for m in self._listed() or []:
             with suppress(ModelError, ValueError, KeyError, TypeError):
                 classes = tuple(LabelClass(c["name"], c["color"]) for c in m["classes"])
                 if m["source"] in list_models():
                     found.append((str(m["name"]), classes, str(m["source"])))
         return found
 
-    def _listed(self) -> list[Any]:
+    def _read_own_again(self) -> None:
+        """What other windows have added and removed; those that stay are the same as before."""
+        if self._listed() is None:
+            return
+        before, self._own = self._own, {}
+        for name, classes, source in self._read_own():
+            known = before.get(name)
+            if known is not None and (known.config().classes, known.source) == (classes, source):
+                self._own[name] = known
+            else:
+                self._add_own(name, classes, source)
+
+    def _listed(self) -> list[Any] | None:
+        """What is written of own models; None where that cannot be read."""
         try:
             found: Any = json.loads((self.folder / _OWN).read_text("utf-8"))
         except (OSError, ValueError):
-            return []
-        return found if isinstance(found, list) else []
+            return None
+        return found if isinstance(found, list) else None
 
     def _write_own(self, gone: Sequence[str] = ()) -> None:
         from ..imaging.atomic import write_atomically
 
-        # what other windows have added, and what this one cannot read, stays
-        listed = [m for m in self._listed() if not isinstance(m, dict) or m.get("name") not in {*self._own, *gone}]
+        # what this window cannot read stays
+        listed = self._listed() or []
+        listed = [m for m in listed if not isinstance(m, dict) or m.get("name") not in {*self._own, *gone}]
         for name, shelved in self._own.items():
             config = shelved.config()
             classes = [{"name": c.name, "color": c.color} for c in config.classes]

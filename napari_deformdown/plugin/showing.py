@@ -54,9 +54,7 @@ class Showing:
         cells, frame = self.cells, wanted.request.frame.key
         cells.set_cells([*wanted.request.methods, *([TRUTH] if with_truth else [])])
         if frame != self._frame:
-            self._pyramid = None
-            for name in cells.names:
-                cells.set_content(name, Content())
+            self.leave()
         if with_truth:
             cells.set_content(TRUTH, Content(labels=list(wanted.truth)))
         self.source, self._frame = source, frame
@@ -87,6 +85,23 @@ class Showing:
     def frame(self) -> Any:
         """The key of the frame that is shown; None where nothing is."""
         return self._frame
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the viewer's sliders have left the frame that is shown."""
+        source, viewer = self.source, self._panel.viewer
+        if source is None or self._frame is None or source.layer not in viewer.layers:
+            return False
+        if viewer.dims.ndisplay == 2 and source.problem(viewer.dims) is not None:
+            return True
+        return source.frame(source.position(viewer.dims)).key != self._frame
+
+    def leave(self) -> None:
+        """Empty the cells, which another frame is to be seen in."""
+        self._frame = self._pyramid = None
+        if self.cells is not None:
+            for name in self.cells.names:
+                self.cells.set_content(name, Content())
 
     def restore(self, results: Mapping[str, Any]) -> None:
         """Show results that were shown before, corrected or not."""

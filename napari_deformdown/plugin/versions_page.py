@@ -9,13 +9,10 @@ from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
-    QHeaderView,
     QInputDialog,
     QLineEdit,
     QMessageBox,
-    QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -27,13 +24,12 @@ from ..versions import Version, VersionStore
 from .form import button, row, text
 from .jobs import Job, Progress
 from .shelf import Shelf
+from .version_list import version_list
 from .version_texts import day_of, described, held_back_of
 
 __all__ = ["VersionsPage"]
 
-_HEADS = ("Version", "Made", "Held back")
 _ID = Qt.ItemDataRole.UserRole
-_HEIGHT = 180
 
 
 class VersionsPage(QWidget):
@@ -56,18 +52,7 @@ class VersionsPage(QWidget):
         super().__init__()
         self._shelf, self._chosen = shelf, chosen
         self._job: Job | None = None
-        self.list = QTreeWidget()
-        self.list.setRootIsDecorated(False)
-        self.list.setHeaderLabels(_HEADS)
-        self.list.setAccessibleName("Versions")
-        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.list.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.list.setMinimumHeight(_HEIGHT)
-        head = self.list.header()
-        head.setStretchLastSection(False)
-        head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column in (1, 2):
-            head.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        self.list = version_list()
         self.use_button = button("Use", "Segment by this version from now on, or go back to it")
         self.rename_button = button("Rename...", "Give the version another name")
         self.delete_button = button("Delete...", "Delete the version for good")
@@ -183,10 +168,19 @@ class VersionsPage(QWidget):
         if trouble:
             self.say(trouble)
 
+    def _name(self, id: str) -> str:
+        """What a version is called; empty after saying that another window has deleted it, and for the base model."""
+        try:
+            return self.store.get(id).name if id else ""
+        except ModelError as error:
+            self._look_again(None)
+            self.say(str(error))
+            return ""
+
     def _ask_name(self) -> None:
         id = self.selected
-        if id:
-            old = self.store.get(id).name
+        old = self._name(id)
+        if old:
             name, fine = QInputDialog.getText(self, "Rename", "Name of the version", QLineEdit.EchoMode.Normal, old)
             if fine:
                 self.rename(id, name)
@@ -206,7 +200,10 @@ class VersionsPage(QWidget):
 
     def _ask_delete(self) -> None:
         id = self.selected
-        what = f"the version {self.store.get(id).name}" if id else f"the model {self.base}, but not its versions"
+        version = self._name(id)
+        if id and not version:
+            return
+        what = f"the version {version}" if id else f"the model {self.base}, but not its versions"
         question = f"Delete {what} for good? This cannot be undone."
         if QMessageBox.question(self, "Delete", question) == QMessageBox.StandardButton.Yes:
             self.delete(id)
@@ -231,9 +228,10 @@ class VersionsPage(QWidget):
 
     def _ask_export(self) -> None:
         id = self.selected
-        folder = QFileDialog.getExistingDirectory(self, "Export to a new folder in") if id else ""
+        name = self._name(id)
+        folder = QFileDialog.getExistingDirectory(self, "Export to a new folder in") if name else ""
         if folder:
-            plain = re.sub(r"[^\w.-]+", "_", f"{self.base}_{self.store.get(id).name}").strip("._")
+            plain = re.sub(r"[^\w.-]+", "_", f"{self.base}_{name}").strip("._")
             self.export(id, Path(folder) / plain)
 
     def export(self, id: str, target: Path) -> None:

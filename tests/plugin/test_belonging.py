@@ -45,6 +45,35 @@ def test_a_stroke_right_after_the_slider_moved_is_of_the_new_frame(stack, settle
     assert first.corrections.is_empty and np.count_nonzero(page.entry.corrections.at()) == 20 * 40
 
 
+def test_renamed_layers_stay_chosen_and_nothing_is_run_again(docked, run, settle, earth_piece):
+    viewer, panel = docked
+    image = viewer.add_image(np.ascontiguousarray(earth_piece[0][::-1]), name="second")
+    truth = viewer.add_labels(np.ascontiguousarray(earth_piece[1][::-1]), name="mine")
+    panel.image.value, panel.truth.value = image, truth
+    image.metadata["napari-deformdown"] = {"model": "earth"}  # as samples have: to choose it would choose the model
+    panel.model.value = "generic"
+    panel.rows.value = 24
+    run(panel)
+    settle(panel)
+    found, changes = panel.compared, []
+    panel.rechosen.connect(lambda: changes.append("rechosen"))
+    panel.image_chosen.connect(lambda: changes.append("image"))
+    image.name = "slide B"
+    truth.name = "annotation"
+    viewer.layers["piece"].name = "second"
+    viewer.layers["piece ground truth"].name = "slide B"  # napari makes it another one
+    panel.show_boxes["lines"].click()  # layers are added
+    viewer.add_points(np.zeros((3, 2)), name="mine")
+    settle(panel)
+    assert not changes and panel.compared is found
+    assert (panel.image.value, panel.truth.value, panel.model.value) == (image, truth, "generic")
+    assert panel.budget[0] == 24
+    assert panel.image.current_choice == "slide B" and panel.truth.current_choice == "annotation"
+    # what is closed is chosen no longer
+    viewer.layers.remove(truth)
+    assert panel.truth.value is None and changes == ["rechosen"]
+
+
 def test_classes_to_paint_are_those_of_what_is_painted_on(docked, run, settle):
     viewer, panel = docked
     run(panel)
@@ -63,6 +92,49 @@ def test_classes_to_paint_are_those_of_what_is_painted_on(docked, run, settle):
     panel.image.value = viewer.add_image(np.zeros((50, 60, 3), np.uint8), name="other", rgb=True)
     panel.model.value = "synthetic-slide"
     assert page.entry.frame.source.name == "piece" and page.label.itemText(2) == "lake"
+
+
+def test_strokes_and_numbers_are_of_no_other_frame_where_nothing_follows_the_slider(stack, settle):
+    viewer, panel = stack
+    page, flight = panel.correct, panel.image.value
+
+    def shown():
+        return [name for name in panel.cells.names if panel.cells.content(name).result is not None]
+
+    def nothing_of_another_frame():
+        assert not shown() and np.asarray(viewer.layers["learnt: segmentation"].data[0]).max() == 0
+        assert not panel.verdict.isEnabled() and not panel.numbers.table.isEnabled()
+        assert not panel.saving.sources() and not panel.saving.save_button.isEnabled()
+        assert page.entry is None and page.painter.sheet is None
+        assert not viewer.layers["learnt: corrections"].editable
+
+    page.take("paint")
+    settle(panel)
+    first = page.entry
+    # another image is chosen and not run: strokes are of the one that is seen, until the slider moves
+    panel.image.value = viewer.layers["piece"]
+    assert page.entry is first and shown() and panel.verdict.isEnabled()
+    viewer.dims.set_current_step(0, 2)
+    settle(panel)
+    nothing_of_another_frame()
+    assert "Choose flight again" in panel.status.text()
+    # it is chosen again: all of it comes back, of the frame that is seen, with the brush
+    panel.image.value = flight
+    settle(panel)
+    assert shown() == ["uniform", "learnt"] and panel.verdict.isEnabled() and panel.saving.save_button.isEnabled()
+    assert page.entry.frame.position == panel.compared[1].request.frame.position == (2,)
+    assert page.painter.mode == "paint"
+    # no method is ticked
+    for box in panel.cell_boxes.values():
+        box.setChecked(False)
+    assert shown() and panel.verdict.isEnabled()
+    viewer.dims.set_current_step(0, 1)
+    settle(panel)
+    nothing_of_another_frame()
+    panel.cell_boxes["learnt"].click()
+    settle(panel)
+    assert shown() == ["learnt"] and page.entry.frame.position == (1,) and panel.saving.save_button.isEnabled()
+    assert first.corrections.is_empty
 
 
 def test_a_question_about_one_frame_is_answered_for_that_frame(stack, settle, monkeypatch):

@@ -129,11 +129,24 @@ def test_gray_image_after_a_colour_one_gives_a_sentence_and_keeps_the_result(doc
     assert panel.comparison is before
 
 
-def test_ground_truth_of_another_size_gives_a_sentence(docked, run):
+def test_results_beside_ground_truth_of_another_size_are_shown_and_can_be_saved(docked, run, qtbot, tmp_path):
     viewer, panel = docked
-    panel.truth.value = viewer.add_labels(np.zeros((10, 20), np.uint8), name="other")
+    panel.truth.value = viewer.add_labels(np.ones((300, 600), np.uint8), name="half", scale=(4, 4))
+    panel.rows.value = 16
     run(panel)
-    assert "10 x 20" in panel.status.text()
+    assert "half has 300 x 600 pixels, the image 600 x 1200" in panel.status.text()
+    assert panel.comparison.scores["learnt"].miou is None and panel.saving.save_button.isEnabled()
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        panel.rows.value = 24
+    assert "300 x 600" in panel.status.text()
+    for method in METHODS:
+        assert panel.cells.content(method).result.budget == panel.comparison.results[method].budget == (24, 48)
+    with qtbot.waitSignal(panel.saving.saved, timeout=60_000):
+        assert panel.saving.save("learnt", tmp_path / "mask.tif")
+    # ground truth that fits
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        panel.truth.value = viewer.layers["piece ground truth"]
+    assert panel.comparison.scores["learnt"].miou is not None and panel.status.text() == "piece at 24 x 48."
 
 
 def test_a_budget_follows_either_slider_at_the_aspect_of_the_image(docked):

@@ -65,6 +65,20 @@ def test_own_models_of_two_windows_and_what_cannot_be_read_are_all_kept(tmp_path
     }
     second.remove_own("vessels")
     assert Shelf(tmp_path).is_own("glands") and not Shelf(tmp_path).is_own("vessels")
+    # what one of them deletes does not come back with what the other adds, which is the same model as before
+    stamp = second.stamp("glands")
+    second.add_own("nerves", classes)
+    assert second.stamp("glands") == stamp
+    first.remove_own("glands")
+    second.add_own("vessels", classes)
+    assert [name for name in Shelf(tmp_path).names() if Shelf(tmp_path).is_own(name)] == ["nerves", "vessels"]
+    assert not second.is_own("glands")
+    with pytest.raises(ModelError, match="already"):
+        first.add_own("vessels", classes)
+    # a list that cannot be read is written anew, with all that is known
+    (tmp_path / "own_models.json").write_text("[")
+    second.add_own("bones", classes)
+    assert Shelf(tmp_path).is_own("nerves") and Shelf(tmp_path).is_own("bones")
 
 
 def test_versions_have_names_of_their_own_and_know_their_base(tmp_path, tiny_model):
@@ -262,6 +276,44 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
         page.import_from(tmp_path / "out")
     assert "damaged or changed" in page.status.text() and page.store.list() == []
     settle(panel)
+
+
+def test_a_version_that_another_window_deletes_gives_way_to_its_base(docked, run, settle, qtbot, monkeypatch):
+    viewer, panel = docked
+    page, store = panel.versions, Shelf().store("earth")
+
+    def add(name):
+        version = store.add(panel.shelf.load("earth", "cpu"), name=name, base="earth")
+        panel.shelf.refresh()
+        panel.choose_model(f"earth: {name}")
+        page.select(version.id)
+        return version
+
+    panel.rows.value = 16
+    run(panel)
+    version = add("first")
+    settle(panel)
+    assert panel.compared[1].request.model == "earth: first"
+    # in use: what is moved next says so
+    store.delete(version.id)
+    said = []
+    panel.status.setText("")
+    monkeypatch.setattr(panel, "say", lambda sentence: said.append(sentence) or panel.status.setText(sentence))
+    panel.rows.slider.setValue(24)
+    assert said[0] == "earth: first is not there any more: earth is chosen."
+    assert panel.model.value == "earth" and "earth: first" not in panel.model.choices and panel.budget[0] == 24
+    settle(panel)
+    assert panel.compared[1].request.model == "earth" and panel.compared[1].request.budget[0] == 24
+    # selected on the page, whose buttons say so and ask nothing
+    for dialogue in ("QInputDialog.getText", "QMessageBox.question", "QFileDialog.getExistingDirectory"):
+        monkeypatch.setattr(f"napari_deformdown.plugin.versions_page.{dialogue}", lambda *_: pytest.fail("asked"))
+    panel.live_box.setChecked(False)
+    for k, button in enumerate((page.rename_button, page.delete_button, page.export_button)):
+        version = add(f"more {k}")
+        store.delete(version.id)
+        button.click()
+        assert "no version" in page.status.text() and page.list.topLevelItemCount() == 1
+        assert panel.model.value == "earth"
 
 
 def test_a_trial_that_nobody_has_decided_about_is_among_the_versions_when_the_panel_is_closed(corrected, settle, qtbot):
