@@ -113,8 +113,6 @@ def _polygons(geometry: Any, name: str) -> Iterator[list[Ring]]:
         raise ImageError(f"{name} holds a geometry of type {kind}, which has no area. Export polygons.")
     coordinates = geometry.get("coordinates")
     for polygon in [coordinates] if kind == "Polygon" else coordinates or ():
-        if polygon in ([], [[]]):  # as some programs write one without any corner
-            continue
         try:
             rings = [np.asarray(ring, np.float64)[:, :2] for ring in polygon]
             fine = bool(rings) and all(len(r) >= 3 and np.isfinite(r).all() for r in rings)
