@@ -168,7 +168,7 @@ def test_outlines_of_other_programs(tmp_path) -> None:
     with open_mask(tmp_path / "a.geojson", shape=(20, 30)) as found:
         assert [c.name for c in found.classes] == ["background", "Tumor: Positive"]
         assert found.labels().any()
-    classes = [LabelClass("Tumor", "#00ff00"), LabelClass("Tumor: Positive", "#ff0000")]
+    classes = [LabelClass("Tumor: Positive", "#ff0000")]
     assert not from_geojson(tmp_path / "a.geojson", (20, 30), classes).is_empty
 
 
