@@ -194,10 +194,7 @@ def _run(job: Job, slide: Slide, progress: Progress | None, start: float) -> Sli
         mask.parent.mkdir(parents=True, exist_ok=True)
         check_export(mask, overwrite=True)
         if is_foreign(mask) and not job.overwrite:
-            raise ImageError(
-                f"{mask} is there already, and no batch has made it, or somebody has changed it since. Move it, or "
-                "allow to overwrite it."
-            )
+            raise ImageError(f"{mask} is there already, and no batch has made it. Move it, or allow to overwrite it.")
     memory = PeakMemory(model.device)
     with (
         memory,

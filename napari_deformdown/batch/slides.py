@@ -17,7 +17,6 @@ from ..imaging.pairs import stem_of
 from ..imaging.readers import SUFFIXES
 from ..imaging.remote_file import file_system
 from ..imaging.urls import file_name, is_url, local_path
-from ..masks.records import has_record
 
 __all__ = ["Slide", "find_slides"]
 
@@ -67,8 +66,6 @@ def find_slides(words: Sequence[str | Path], *, recursive: bool = False, without
         for slide in _remote(text) if local is None else _local(local, recursive, without):
             some = True
             found.setdefault(slide.source, slide)
-        if not some and local is not None and without is not None and local.is_dir() and _below(local, without):
-            raise ImageError(f"{text} is the folder that masks are to go to. Give an --output of its own.")
         if not some:
             raise ImageError(f"{text} holds no images. Give files that end in {', '.join(SUFFIXES)}, or OME-Zarr.")
     _check_names(found.values())
@@ -121,8 +118,7 @@ def _once(images: Iterable[Path]) -> Iterator[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    """Whether a path that nobody has named is a slide: masks with records beside them are none."""
-    return ((path.suffix.lower() in SUFFIXES and path.is_file()) or is_zarr(path)) and not has_record(path)
+    return (path.suffix.lower() in SUFFIXES and path.is_file()) or is_zarr(path)
 
 
 def _below(path: Path, folder: Path) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
-from .images import same_file
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -121,9 +120,8 @@ def _run(options: argparse.Namespace) -> int:
 
     known: dict[str, Any] = {}
     for output in options.output:
-        for path, what in ((options.mask, "mask"), (options.image, "image")):
-            if same_file(output, path):
-                raise ImageError(f"The output {output} is the {what} itself. Give another name.")
+        if output.exists() and options.mask.exists() and output.samefile(options.mask):
+            raise ImageError(f"The output {output} is the mask itself. Give another name.")
         check_export(output, overwrite=True)
     if len(set(options.output)) < len(options.output):
         raise ImageError("Two outputs have the same name. Give each its own.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..network import ModelConfig
     from .progress import Bars
 
-__all__ = ["add_image", "add_view", "check_files", "opened", "same_file"]
+__all__ = ["add_image", "add_view", "check_files", "opened"]
 
 
 def add_image(parser: argparse.ArgumentParser) -> None:
@@ -65,35 +65,14 @@ def opened(options: argparse.Namespace, config: ModelConfig, bars: Bars) -> Iter
             yield found
 
 
-def same_file(path: Path, other: str | Path | None) -> bool:
-    """Whether two paths lead to one file that is there."""
-    return other is not None and path.exists() and Path(other).exists() and path.samefile(other)
-
-
-def check_files(*paths: Path | None, read: Sequence[str | Path | None] = (), masks: Sequence[Path] = ()) -> None:
+def check_files(*paths: Path | None) -> None:
     """Whether files can be written, before the work starts.
-
-    Parameters
-    ----------
-    paths : path or None
-        What is to be written.
-    read : sequence of path or None
-        What the command reads.
-    masks : sequence of path
-        What it writes beside, each with its record.
 
     Raises
     ------
     ImageError
-        If one cannot, or would take the place of another.
+        If one cannot.
     """
-    from ..masks import record_path
-
-    taken = {place.absolute(): mask for mask in masks for place in (mask, record_path(mask))}
-    for path in (path for path in paths if path is not None):
-        if path.is_dir() or not path.parent.is_dir():
+    for path in paths:
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise ImageError(f"{path} cannot be written: give a file in a folder that is there.")
-        if any(same_file(path, other) for other in read):
-            raise ImageError(f"{path} would replace what is read. Give another name.")
-        if path.absolute() in taken:
-            raise ImageError(f"{path} would replace {taken[path.absolute()].name} or its record. Give another name.")

@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     from ..network import load_model, segment
 
     _check_outputs(options.image, options.output)
-    check_files(options.json, read=[options.image], masks=options.output)
+    check_files(options.json)
     model = load_model(options.model, options.device)
     chosen = {"axes": options.axes, "at": options.at, "channels": options.channels}
     with Bars() as bars, open_image(options.image, **chosen, progress=bars.stage("opening")) as pyramid:

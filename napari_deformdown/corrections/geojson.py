@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
-from ..imaging.label_ids import class_name, shortened
+from ..imaging.label_ids import shortened
 from ..network.config import LabelClass
 from .painted import Corrections
 
@@ -92,7 +92,7 @@ def _class_name(feature: dict[str, Any]) -> str | None:
         return None
     found = properties.get("classification")
     if isinstance(found, dict):
-        found = class_name(found)
+        found = found.get("name")
     for other in ("class", "label", "name"):
         found = found if isinstance(found, str) else properties.get(other)
     return found.strip() if isinstance(found, str) and found.strip() else None

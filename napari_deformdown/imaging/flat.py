@@ -64,10 +64,7 @@ def _small_or_whole(path: Path) -> NDArray[Any] | WholeFile | None:
             # Large images are what this is for.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                mode = _COLOURS.get(image.mode, image.mode)
-                if (image.format, mode) == ("PNG", "I"):  # what older Pillow makes of 16 bits
-                    mode = "I;16"
-                whole = WholeFile(path, (image.height, image.width), mode)
+                whole = WholeFile(path, (image.height, image.width), _COLOURS.get(image.mode, image.mode))
                 return whole if whole.nbytes > IN_MEMORY else whole.decoded(image)
     except Image.DecompressionBombError:
         return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .errors import ImageError
 
-__all__ = ["IGNORE", "LabelIds", "class_name", "ids_from_table", "joined", "label_source", "shortened"]
+__all__ = ["IGNORE", "LabelIds", "ids_from_table", "joined", "label_source", "shortened"]
 
 # What stands for pixels of which nothing is known, in all labels after reading.
 IGNORE = 255
@@ -223,12 +223,6 @@ def ids_from_table(table: Any, source: str) -> dict[int, int]:
             )
         found[number] = target
     return found
-
-
-def class_name(entry: Mapping[str, Any]) -> str:
-    """The name of a classification of GeoJSON; QuPath may give that of a derived class in parts."""
-    parts = entry.get("names") or ()
-    return str(entry.get("name") or ": ".join(map(str, parts)))
 
 
 def shortened(items: Iterable[Any], most: int = 10) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
-from ..imaging.json_text import json_text
 from ..imaging.progress import Progress
 from .polygons import Polygon, polygons
 from .source import Window
@@ -133,4 +133,4 @@ def encode_counts(lengths: NDArray[np.int64]) -> str:
 
 
 def _json(data: Any) -> str:
-    return json_text(data, separators=(",", ":"))
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)

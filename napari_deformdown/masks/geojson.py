@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
-from ..imaging.json_text import json_text
 from ..imaging.progress import Progress
 from .polygons import Polygon, polygons
 from .source import Window
@@ -148,4 +148,4 @@ def _simplified(frame: _Frame, traced: Iterable[Polygon], tolerance: float) -> I
 
 
 def _json(data: Any) -> str:
-    return json_text(data, separators=(",", ":"))
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)

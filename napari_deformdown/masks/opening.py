@@ -48,7 +48,7 @@ _OF_FILE = (
     "mask_size",
     "pixel_size",
     "position",
-) + ("classes", "software", "created", "axes", "shape", "batch")
+) + ("classes", "software", "created", "axes", "shape")
 
 
 class MaskFile(ArrayMask):
@@ -151,11 +151,6 @@ def open_mask(
             stack.close()
             raise
     record = read_record(path) or inside.get("record", {})
-    if record.get("holds", "mask") != "mask":
-        raise ImageError(f"{path.name} holds the {record['holds']} of an image, not a mask. Give the mask's file.")
-    if record.get("mask_size") not in (None, list(array.shape)):
-        # cropped or scaled since: where it lies in its image is not known any more
-        record = {key: value for key, value in record.items() if key == "classes"}
     named = _as_classes(classes) or classes_in(record) or inside.get("classes") or _guessed(array)
     size = size or (tuple(record["pixel_size"]) if record.get("pixel_size") else None) or pixel_size
     return MaskFile(array, named, size, _position(record), frame_of(record), made_of(record))

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
-from ..imaging.label_ids import class_name
 from ..network.config import LabelClass
 from .opening import MaskFile, classes_in, made_of, some_color
 from .records import read_record
@@ -35,7 +34,7 @@ class _Shape:
 class Outlines:
     """Polygons as an array (H, W) of class ids that is filled where it is sliced.
 
-    A pixel belongs to a polygon that holds its centre, to the last one of several; to the ground where there is none.
+    A pixel belongs to a polygon that holds its centre, to the last one of several; to class 0 where there is none.
 
     Parameters
     ----------
@@ -43,17 +42,13 @@ class Outlines:
         Rows and columns.
     polygons : sequence of (int, list of ndarray)
         Class, and rings (n, 2) of corners (x, y), the first one repeated or not; rings within rings are holes.
-    ground : int
-        Class of what no polygon holds.
     """
 
     ndim = 2
     dtype = np.dtype(np.uint8)
 
-    def __init__(
-        self, shape: tuple[int, int], polygons: Sequence[tuple[int, Sequence[NDArray[np.float64]]]], ground: int = 0
-    ) -> None:
-        self.shape, self._ground = shape, ground
+    def __init__(self, shape: tuple[int, int], polygons: Sequence[tuple[int, Sequence[NDArray[np.float64]]]]) -> None:
+        self.shape = shape
         self.size = shape[0] * shape[1]
         self._shapes = [_shape(class_id, rings) for class_id, rings in polygons]
         self._boxes = np.array([s.box for s in self._shapes], np.float64).reshape(-1, 4)
@@ -66,7 +61,7 @@ class Outlines:
         parts = key if isinstance(key, tuple) else (key,)
         parts = (*parts, slice(None))[:2]
         rows, columns = (range(*p.indices(n)) for p, n in zip(parts, self.shape, strict=True))
-        out = np.full((len(rows), len(columns)), self._ground, np.uint8)
+        out = np.zeros((len(rows), len(columns)), np.uint8)
         if out.size:
             y0, y1, x0, x1 = self._boxes.T
             meet = (y0 <= rows[-1] + 1) & (y1 >= rows[0]) & (x0 <= columns[-1] + 1) & (x1 >= columns[0])
@@ -117,9 +112,7 @@ def open_outlines(
         raise ImageError(f"{path.name} cannot be read as GeoJSON: {error}.") from error
     if len(known) > 255:
         raise ImageError(f"{path.name} has {len(known)} classes, more than the 255 that a mask can hold.")
-    # as masks are exported: that class has no outlines
-    ground = next((i for i, c in enumerate(known) if c.name.casefold() == "background"), 0)
-    return MaskFile(Outlines(shape, polygons, ground), tuple(known), pixel_size, None, None, made_of(record))
+    return MaskFile(Outlines(shape, polygons), tuple(known), pixel_size, None, None, made_of(record))
 
 
 def _features(data: Any) -> Iterator[tuple[str, str, Sequence[Any]]]:
@@ -134,19 +127,12 @@ def _features(data: Any) -> Iterator[tuple[str, str, Sequence[Any]]]:
     properties, geometry = data.get("properties") or {}, data.get("geometry") or {}
     found = properties.get("classification")
     entry: Mapping[str, Any] = found if isinstance(found, Mapping) else {"name": found}
-    name, color = class_name(entry) or "Unclassified", _color(entry)
-    for rings in _polygons(geometry):
+    name, color = str(entry.get("name") or "Unclassified"), _color(entry)
+    coordinates = geometry.get("coordinates", [])
+    # points and lines have no pixels
+    kinds = {"Polygon": [coordinates], "MultiPolygon": coordinates}
+    for rings in kinds.get(str(geometry.get("type")), []):
         yield name, color, rings
-
-
-def _polygons(geometry: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-    """Rings of each polygon; points and lines have no pixels, and some programs write polygons without any corner."""
-    kind, coordinates = geometry.get("type"), geometry.get("coordinates") or []
-    if kind == "GeometryCollection":
-        for part in geometry.get("geometries") or []:
-            yield from _polygons(part)
-    elif kind in ("Polygon", "MultiPolygon"):
-        yield from (rings for rings in ([coordinates] if kind == "Polygon" else coordinates) if rings and rings[0])
 
 
 def _color(entry: Mapping[str, Any]) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
-from ..imaging.json_text import json_text
 from ..imaging.pieces import add_pieces
 from .placing import check_target, complete
 
@@ -22,16 +21,7 @@ if TYPE_CHECKING:
     from .formats import Format
     from .source import MaskSource, Window
 
-__all__ = [
-    "check_record",
-    "full_record",
-    "has_record",
-    "known_record",
-    "make_record",
-    "read_record",
-    "record_path",
-    "write_record",
-]
+__all__ = ["check_record", "full_record", "known_record", "make_record", "read_record", "record_path", "write_record"]
 
 _KIND = "napari-deformdown mask record"
 _PACKAGES = ("torch", "numpy", "scipy", "tifffile", "zarr", "imagecodecs")
@@ -138,11 +128,6 @@ def read_record(path: str | Path) -> dict[str, Any]:
     return found
 
 
-def has_record(path: str | Path) -> bool:
-    """Whether the record of a mask lies beside a file."""
-    return _parsed(record_path(path)) is not None
-
-
 def check_record(path: Path, overwrite: bool) -> None:
     """Whether the record of a mask can be written.
 
@@ -162,7 +147,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> Path:
     beside = record_path(path)
     made = {**record, "created": datetime.now(UTC).isoformat(timespec="seconds")}
     with complete(beside) as temporary:
-        temporary.write_text(json_text(made, indent=2) + "\n", "utf-8")
+        temporary.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return beside
 
 

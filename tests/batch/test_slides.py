@@ -7,13 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 import zarr
 
 from napari_deformdown.batch import check_outputs, find_slides
 from napari_deformdown.imaging import ImageError
-from napari_deformdown.masks import ArrayMask, export_mask
-from napari_deformdown.network import LabelClass
 
 
 @pytest.fixture
@@ -100,15 +97,3 @@ def test_a_dicom_slide_in_several_files_is_one(tmp_path, write_dicom) -> None:
     assert names(tmp_path, recursive=True) == ["a", "c", "d", "other/a"]
     assert names(tmp_path / "*.dcm") == ["a", "c", "d"]
     assert names(tmp_path / "b.dcm") == ["b"]  # what is named is taken
-
-
-def test_masks_beside_slides_are_no_slides(tmp_path) -> None:
-    labels = ArrayMask(np.zeros((64, 64), np.uint8), (LabelClass("a", "#000000"), LabelClass("b", "#ffffff")))
-    for name in ("a.svs", "b.svs"):
-        tifffile.imwrite(tmp_path / name, np.zeros((64, 64, 3), np.uint8), photometric="rgb")
-    export_mask(labels, tmp_path / "a.tif")
-    export_mask(labels, tmp_path / "b_mask.ome.zarr")
-    assert names(tmp_path) == names(tmp_path / "*") == ["a", "b"]
-    assert names(tmp_path / "a.tif") == ["a"]  # what is named is taken
-    with pytest.raises(ImageError, match="is the folder that masks are to go to"):
-        find_slides([tmp_path], without=tmp_path)

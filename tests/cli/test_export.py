@@ -125,25 +125,3 @@ def test_segment_refuses_an_impossible_output_before_the_work(folder, tmp_path, 
 
 def test_regions_are_parsed() -> None:
     assert parse_region("0:512, 100:900") == (0, 512, 100, 900)
-
-
-def test_nothing_that_is_read_or_written_is_replaced_by_something_else(folder, tmp_path, capsys) -> None:
-    image, mask = tmp_path / "a.tif", tmp_path / "m.tif"
-    image.write_bytes((folder / "earth.tif").read_bytes())
-    before = image.read_bytes()
-    outlines = ["export", str(folder / "m.geojson"), "--image", str(image), "--output", str(image)]
-    assert "is the image itself" in said(outlines, capsys)
-    words = ["segment", str(image), "--model", "earth", "--budget", "16x16", "--output", str(mask), "--json"]
-    assert "would replace what is read" in said([*words, str(image)], capsys)
-    for taken in (mask, tmp_path / "m.tif.json"):
-        assert "would replace m.tif or its record" in said([*words, str(taken)], capsys)
-    assert image.read_bytes() == before and not mask.exists()
-
-
-def test_an_export_of_a_batch_s_mask_is_no_batch_s(folder, tmp_path) -> None:
-    mask = tmp_path / "m.tif"
-    mask.write_bytes((folder / "m.tif").read_bytes())
-    record = json.loads((folder / "m.tif.json").read_text("utf-8"))
-    (tmp_path / "m.tif.json").write_text(json.dumps({**record, "batch": {"bytes": 1}}), "utf-8")
-    assert main(["export", str(mask), "--output", str(tmp_path / "m.png")]) == 0
-    assert "batch" not in json.loads((tmp_path / "m.png.json").read_text("utf-8"))

@@ -364,17 +364,6 @@ def test_a_png_of_16_bit_keeps_them(tmp_path) -> None:
     np.testing.assert_array_equal(pixels(pyramid)[..., 0], image)
 
 
-def test_a_png_of_16_bit_keeps_them_where_pillow_makes_32_of_them(tmp_path, monkeypatch) -> None:
-    image = noise((61, 83), "uint16")
-    Image.fromarray(image).save(tmp_path / "a.png")
-    wide = Image.fromarray(image.astype(np.int32))
-    wide.format = "PNG"
-    monkeypatch.setattr(Image, "open", lambda path: wide)
-    pyramid = open_image(tmp_path / "a.png")
-    assert pyramid.dtype == np.uint16
-    np.testing.assert_array_equal(pixels(pyramid)[..., 0], image)
-
-
 def test_a_palette_png_opens_in_colour(tmp_path) -> None:
     image = Image.fromarray(noise((61, 83)), "P")
     image.putpalette(noise((256, 3), seed=3).ravel().tolist())

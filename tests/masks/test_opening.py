@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 
 import numpy as np
 import pytest
@@ -12,13 +10,9 @@ import tifffile
 import zarr
 from PIL import Image
 
-from napari_deformdown.corrections.geojson import from_geojson
 from napari_deformdown.imaging import ImageError
-from napari_deformdown.masks import ArrayMask, MaskFile, export_mask, open_mask, read_record
+from napari_deformdown.masks import MaskFile, export_mask, open_mask
 from napari_deformdown.masks.outlines import Outlines
-from napari_deformdown.network import LabelClass
-
-from .conftest import CLASSES
 
 
 def test_a_foreign_mask_has_classes_by_its_ids(tmp_path) -> None:
@@ -137,54 +131,3 @@ def test_outlines_corrected_elsewhere_become_a_mask_again(mask, tmp_path) -> Non
     changed = labels != mask.labels()
     assert changed.any() and (labels[changed] == 3).all()
     assert (mask.labels()[changed] == names.index(was)).all()
-
-
-def test_a_mask_that_was_cropped_since_keeps_its_classes_alone(mask, tmp_path) -> None:
-    """Its record says where another one lay."""
-    path = tmp_path / "m.tif"
-    export_mask(mask, path, region=(100, 400, 200, 700))
-    with open_mask(path) as found:
-        assert found.frame.origin == (100, 200) and found.record["model"] == "m"
-    tifffile.imwrite(path, tifffile.imread(path)[10:60, 20:90])
-    with open_mask(path) as found:
-        assert found.shape == (50, 70) and found.frame is None and not found.record
-        assert [c.name for c in found.classes] == [c.name for c in mask.classes]
-
-
-def test_a_confidence_map_is_no_mask(segmentation, tmp_path) -> None:
-    export_mask(segmentation, tmp_path / "m.confidence.tif")
-    with pytest.raises(ImageError, match=r"m\.confidence\.tif holds the confidence of an image, not a mask"):
-        open_mask(tmp_path / "m.confidence.tif")
-
-
-def test_outlines_of_other_programs(tmp_path) -> None:
-    several = {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [SQUARE]}]}
-    features = [
-        feature([], classification={"name": "Tumor"}),  # as shapely writes an empty one
-        feature([[]], "MultiPolygon", classification={"name": "Tumor"}),
-        {"type": "Feature", "geometry": several, "properties": {"classification": {"names": ["Tumor", "Positive"]}}},
-    ]
-    (tmp_path / "a.geojson").write_text(json.dumps(features))
-    with open_mask(tmp_path / "a.geojson", shape=(20, 30)) as found:
-        assert [c.name for c in found.classes] == ["background", "Tumor: Positive"]
-        assert found.labels().any()
-    classes = [LabelClass("Tumor: Positive", "#ff0000")]
-    assert not from_geojson(tmp_path / "a.geojson", (20, 30), classes).is_empty
-
-
-def test_what_no_outline_holds_is_background_whatever_its_id(tmp_path) -> None:
-    labels = np.ones((40, 50), np.uint8)
-    labels[10:20, 10:30] = 0
-    classes = (LabelClass("gland", "#ff0000"), LabelClass("Background", "#000000"))
-    export_mask(ArrayMask(labels, classes), tmp_path / "m.geojson")
-    with open_mask(tmp_path / "m.geojson") as found:
-        np.testing.assert_array_equal(found.labels(), labels)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
-@pytest.mark.parametrize("name", ["m.tif", "m.png", "m.geojson", "m.coco.json", "m.ome.tif", "m.ome.zarr"])
-def test_names_of_files_that_are_no_text_are_kept_in_records(tmp_path, name) -> None:
-    image = os.fsdecode(b"Pr\xe4parat.tif")
-    mask = ArrayMask(np.eye(20, 30, dtype=np.uint8), CLASSES, record={"image": image})
-    export_mask(mask, tmp_path / name)
-    assert read_record(tmp_path / name)["image"] == image
