@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
+from ..imaging.urls import is_url, local_path
 from .arguments import parse_at, parse_channels
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..network import ModelConfig
     from .progress import Bars
 
-__all__ = ["add_image", "add_view", "check_files", "opened"]
+__all__ = ["add_image", "add_view", "check_files", "is_same", "opened"]
 
 
 def add_image(parser: argparse.ArgumentParser) -> None:
@@ -76,3 +77,13 @@ def check_files(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise ImageError(f"{path} cannot be written: give a file in a folder that is there.")
+
+
+def is_same(path: Path, given: Path | str) -> bool:
+    """Whether a path leads to the very file or folder that was given; what is not there is none, nor is a far URL."""
+    if isinstance(given, str):
+        local = local_path(given) if is_url(given) else Path(given)
+        if local is None:
+            return False
+        given = local
+    return path.exists() and given.exists() and path.samefile(given)

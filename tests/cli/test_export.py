@@ -100,6 +100,7 @@ def test_outlines_without_their_size_take_it_from_the_image(folder, tmp_path, ca
         (["gone.tif", "--output", "{tmp}/n.png"], "no file"),
         (["{m}", "--output", "{tmp}/n.jpg"], "end its name in one of .tif"),
         (["{m}", "--output", "{m}"], "the mask itself"),
+        (["{m}", "--image", "{i}", "--output", "{i}"], "the image itself"),
         (["{m}", "--output", "{tmp}/n.png", "--output", "{tmp}/n.png"], "the same name"),
         (["{m}", "--output", "{tmp}/n.points.csv"], "needs a segmentation"),
         (["{m}", "--output", "{tmp}/n.png", "--level", "20"], "levels 0 to 11"),
@@ -111,8 +112,10 @@ def test_outlines_without_their_size_take_it_from_the_image(folder, tmp_path, ca
     ],
 )
 def test_bad_input_is_one_sentence_and_code_2(folder, tmp_path, capsys, words, sentence) -> None:
-    filled = [word.format(m=folder / "m.tif", tmp=tmp_path) for word in words]
+    filled = [word.format(m=folder / "m.tif", i=folder / "earth.tif", tmp=tmp_path) for word in words]
+    before = (folder / "earth.tif").read_bytes()
     assert sentence in said(["export", *filled], capsys)
+    assert (folder / "earth.tif").read_bytes() == before
     assert not list(tmp_path.iterdir())
 
 
