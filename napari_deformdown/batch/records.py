@@ -45,12 +45,14 @@ def is_made(mask: Path, made_from: Mapping[str, Any]) -> bool:
 
 
 def is_foreign(mask: Path) -> bool:
-    """Whether something is in a mask's place that no batch has put there."""
+    """Whether something is in a mask's place that no batch has put there, or that was changed since."""
     if not (mask.exists() or mask.is_symlink()):
         return False
     try:
-        return _KEY not in _read(record_path(mask))
-    except (OSError, ValueError, TypeError):
+        size = _read(record_path(mask))[_KEY]["bytes"]
+        # none while it is being replaced: what lies there is a batch's own, the old mask or the new one
+        return size is not None and bool(size != size_of(mask))
+    except (OSError, ValueError, KeyError, TypeError):
         return True
 
 

@@ -64,7 +64,11 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         help="of masks: .tif (the default), .ome.tif, .ome.zarr, .png, .geojson, ...; may be given several times",
     )
     batch.add_argument("--recursive", action="store_true", help="look into the folders of folders as well")
-    batch.add_argument("--overwrite", action="store_true", help="replace masks in FOLDER that no batch has made, too")
+    batch.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace masks in FOLDER that no batch has made, or that were changed, too",
+    )
     where = batch.add_mutually_exclusive_group()
     where.add_argument(
         "--workers", type=parse_count, default=1, metavar="N", help="processes on this machine; default: 1"

@@ -48,7 +48,7 @@ _OF_FILE = (
     "mask_size",
     "pixel_size",
     "position",
-) + ("classes", "software", "created", "axes", "shape")
+) + ("classes", "software", "created", "axes", "shape", "batch")
 
 
 class MaskFile(ArrayMask):

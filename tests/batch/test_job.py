@@ -18,7 +18,7 @@ import tifffile
 from napari_deformdown.batch import find_slides, run_batch, run_slide, staging_folder
 from napari_deformdown.batch.job import Job
 from napari_deformdown.imaging import Cancelled
-from napari_deformdown.masks import open_mask
+from napari_deformdown.masks import export_mask, open_mask
 from napari_deformdown.network import load_model, segment
 
 from .conftest import BUDGET, write_slide
@@ -48,7 +48,7 @@ def test_what_is_there_is_skipped_until_something_changes(slides, job, tmp_path)
     def status(**options: object) -> str:
         before = mask.stat().st_mtime_ns if mask.exists() else None
         result = run_slide(job(**options), slide)
-        assert (result.status == "skipped") == (mask.stat().st_mtime_ns == before), result
+        assert (result.status != "done") == (mask.stat().st_mtime_ns == before), result
         return result.status
 
     assert status() == "done" and status() == "skipped"
@@ -58,9 +58,9 @@ def test_what_is_there_is_skipped_until_something_changes(slides, job, tmp_path)
     assert status() == "done" and status(threads=1) == "skipped"
     os.utime(slides / "a.tif", ns=(1, 1))
     assert status() == "done" and status() == "skipped"
-    # cut short, as by a disk that failed
+    # cut short, as by a disk that failed; it may as well be somebody's work
     mask.write_bytes(mask.read_bytes()[:-1])
-    assert status() == "done"
+    assert status() == "failed" and status(overwrite=True) == "done"
     mask.unlink()
     assert status() == "done"
 
@@ -87,6 +87,30 @@ def test_masks_of_others_are_kept(slides, job, tmp_path) -> None:
     (tmp_path / "out" / "b.tif" / "precious").write_text("x")
     result = run_slide(job(overwrite=True), find_slides([slides])[1])
     assert result.status == "failed" and (tmp_path / "out" / "b.tif" / "precious").exists()
+
+
+def test_a_mask_that_was_corrected_elsewhere_is_kept(slides, job, tmp_path) -> None:
+    (slide, *_) = find_slides([slides])
+    assert run_slide(job(), slide).status == "done"
+    mask = tmp_path / "out" / "a.tif"
+    corrected = np.full_like(tifffile.imread(mask), 3)
+    tifffile.imwrite(mask, corrected)  # the record is left as it was
+    result = run_slide(job(), slide)
+    assert result.status == "failed" and "changed since" in result.error
+    np.testing.assert_array_equal(tifffile.imread(mask), corrected)
+    assert run_slide(job(overwrite=True), slide).status == "done"
+
+
+def test_an_export_of_a_batchs_mask_is_not_the_batchs(slides, job, tmp_path) -> None:
+    (slide, *_) = find_slides([slides])
+    run_slide(job(), slide)
+    with open_mask(tmp_path / "out" / "a.tif") as mask:
+        export_mask(mask, tmp_path / "out" / "a.png", region=(0, 100, 0, 100))
+    before = (tmp_path / "out" / "a.png").read_bytes()
+    assert "batch" not in json.loads((tmp_path / "out" / "a.png.json").read_text("utf-8"))
+    result = run_slide(job(formats=[".png"]), slide)
+    assert result.status == "failed" and "no batch has made it" in result.error
+    assert (tmp_path / "out" / "a.png").read_bytes() == before
 
 
 def test_one_broken_slide_does_not_stop_the_others(slides, job, tmp_path) -> None:
