@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from .formats import Format
     from .source import MaskSource, Window
 
-__all__ = ["check_record", "full_record", "known_record", "make_record", "read_record", "record_path", "write_record"]
+__all__ = [
+    "check_record",
+    "full_record",
+    "has_record",
+    "is_record",
+    "known_record",
+    "make_record",
+    "read_record",
+    "record_path",
+    "write_record",
+]
 
 _KIND = "napari-deformdown mask record"
 _PACKAGES = ("torch", "numpy", "scipy", "tifffile", "zarr", "imagecodecs")
@@ -126,6 +136,16 @@ def read_record(path: str | Path) -> dict[str, Any]:
     if found is None:
         raise ImageError(f"{beside.name} is no record of a mask. Remove it, or export the mask again.")
     return found
+
+
+def has_record(path: str | Path) -> bool:
+    """Whether the record of a mask lies beside a file or folder."""
+    return is_record(record_path(path))
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file is the record of a mask."""
+    return path.is_file() and _parsed(path) is not None
 
 
 def check_record(path: Path, overwrite: bool) -> None:
