@@ -88,11 +88,12 @@ def _run(options: argparse.Namespace) -> int:
     from ..batch import check_outputs, find_slides
 
     formats = _formats(options.format or [".tif"])
-    check_files(options.json)
     if options.output.exists() and not options.output.is_dir():
         raise ImageError(f"The output {options.output} is a file. Give a folder.")
     slides = find_slides(options.images, recursive=options.recursive, without=options.output)
     check_outputs(slides, options.output, formats)
+    masks = [options.output / f"{slide.name}{ending}" for slide in slides for ending in formats]
+    check_files(options.json, given=[slide.source for slide in slides], outputs=masks)
 
     from ..batch import estimate_memory, local_threads, make_job, staging_folder
     from ..batch.job import load_model_of

@@ -126,5 +126,15 @@ def test_segment_refuses_an_impossible_output_before_the_work(folder, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["earth.tif", "m.tif.json", "n.tif", "n.tif.json"])
+def test_segment_writes_its_cost_over_no_image_mask_or_record(folder, tmp_path, capsys, name, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = folder / name if (folder / name).exists() else tmp_path / name
+    before = path.read_bytes() if path.exists() else None
+    words = ["segment", str(folder / "earth.tif"), "--model", "earth", "--budget", "64x96", "--output", "n.tif"]
+    assert "Give another name" in said([*words, "--json", str(path)], capsys)
+    assert (path.read_bytes() if path.exists() else None) == before and not list(tmp_path.iterdir())
+
+
 def test_regions_are_parsed() -> None:
     assert parse_region("0:512, 100:900") == (0, 512, 100, 900)
