@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..masks import record_path
+from ..masks.json_text import json_text
 from ..network.catalogue import find_model
 
 __all__ = ["is_foreign", "is_made", "model_digest", "publish", "seal", "size_of"]
@@ -103,7 +104,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _write(path: Path, record: Mapping[str, Any]) -> None:
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        part.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        part.write_text(json_text(record, indent=2) + "\n", "utf-8")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
 from ..imaging.pieces import add_pieces
+from .json_text import json_text
 from .placing import check_target, complete
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> Path:
     beside = record_path(path)
     made = {**record, "created": datetime.now(UTC).isoformat(timespec="seconds")}
     with complete(beside) as temporary:
-        temporary.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(json_text(made, indent=2) + "\n", "utf-8")
     return beside
 
 

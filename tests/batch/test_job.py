@@ -113,6 +113,16 @@ def test_an_export_of_a_batchs_mask_is_not_the_batchs(slides, job, tmp_path) -> 
     assert (tmp_path / "out" / "a.png").read_bytes() == before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_slide_whose_name_is_no_text_is_done(job, tmp_path) -> None:
+    path = write_slide(tmp_path / "slides" / "a.tif", 0)
+    odd = path.rename(path.with_name(os.fsdecode(b"Pr\xe4parat.tif")))
+    (slide,) = find_slides([odd.parent])
+    assert [run_slide(job(), slide).status for _ in range(2)] == ["done", "skipped"]
+    record = json.loads((tmp_path / "out" / f"{odd.name}.json").read_text("utf-8"))
+    assert record["image"] == odd.stem
+
+
 def test_one_broken_slide_does_not_stop_the_others(slides, job, tmp_path) -> None:
     found = find_slides([slides])
     (slides / "b.tif").write_bytes((slides / "b.tif").read_bytes()[:3000])
