@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .source import MaskSource, Window
 
 __all__ = [
+    "KIND",
     "check_record",
     "full_record",
     "has_record",
@@ -34,7 +35,7 @@ __all__ = [
     "write_record",
 ]
 
-_KIND = "napari-deformdown mask record"
+KIND = "napari-deformdown mask record"
 _PACKAGES = ("torch", "numpy", "scipy", "tifffile", "zarr", "imagecodecs")
 
 
@@ -100,7 +101,7 @@ def full_record(window: Window, form: Format, path: Path, given: Mapping[str, An
     """The record that is kept in a mask: what was given, and what is known of the mask itself."""
     y0, y1, x0, x1 = window.full_region
     return {
-        "kind": _KIND,
+        "kind": KIND,
         "file": path.name,
         "format": form.name,
         "holds": form.holds,
@@ -177,7 +178,7 @@ def _parsed(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("kind") == _KIND else None
+    return found if isinstance(found, dict) and found.get("kind") == KIND else None
 
 
 def _software() -> dict[str, str]:

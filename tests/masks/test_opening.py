@@ -13,6 +13,7 @@ from PIL import Image
 from napari_deformdown.imaging import ImageError
 from napari_deformdown.masks import MaskFile, export_mask, open_mask
 from napari_deformdown.masks.outlines import Outlines
+from napari_deformdown.masks.source import Frame
 
 
 def test_a_foreign_mask_has_classes_by_its_ids(tmp_path) -> None:
@@ -61,6 +62,27 @@ def test_coarse_levels_come_from_one_pass(mask, tmp_path, name, monkeypatch) -> 
         rows, columns = mask.labels(4).shape
         part = found.labels(4, (3, rows, 5, columns - 1))
         np.testing.assert_array_equal(part, mask.labels(4)[3:, 5:-1])
+
+
+@pytest.mark.parametrize("name", ["m.tif", "m.png"])
+def test_a_mask_that_was_cut_elsewhere_has_no_place_by_its_old_record(mask, tmp_path, name) -> None:
+    export_mask(mask, tmp_path / name, region=(100, 400, 200, 600))
+    with open_mask(tmp_path / name) as found:
+        assert found.frame == Frame((703, 1030), (100, 200)) and found.record == mask.record
+    part = mask.labels()[120:200, 210:330]
+    tifffile.imwrite(tmp_path / name, part) if name == "m.tif" else Image.fromarray(part).save(tmp_path / name)
+    with open_mask(tmp_path / name) as found:
+        np.testing.assert_array_equal(found.labels(), part)
+        assert found.classes == mask.classes
+        assert (found.frame, found.position, found.pixel_size, found.record) == (None, None, None, {})
+
+
+def test_a_mask_that_took_anothers_place_goes_by_the_record_inside(mask, tmp_path) -> None:
+    export_mask(mask, tmp_path / "m.ome.tif", region=(100, 400, 200, 600))
+    export_mask(mask, tmp_path / "n.ome.tif", level=1)
+    (tmp_path / "n.ome.tif").replace(tmp_path / "m.ome.tif")
+    with open_mask(tmp_path / "m.ome.tif") as found:
+        assert found.frame == Frame((703, 1030), (0, 0), 1) and found.pixel_size == (1.0, 0.5)
 
 
 # ---- GeoJSON of other programs
