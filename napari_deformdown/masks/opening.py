@@ -134,6 +134,8 @@ def open_mask(
         from .outlines import open_outlines
 
         return open_outlines(path, _as_classes(classes), shape, pixel_size)
+    beside = read_record(path)
+    _check_holds(path, beside)
     ids = LabelIds(255)
     array: NDArray[np.uint8] | LabelFile
     size: tuple[float, float] | None = None
@@ -147,12 +149,13 @@ def open_mask(
             view = stack.arrays[0] if order == stack.axes else View(stack.arrays[0], stack.axes, order, where)
             array = LabelFile(Level(view, order, source=path.name), ids, path.name, stack.lease)
             inside = _zarr_inside(path) if is_zarr(path) else _tiff_inside(path)
+            _check_holds(path, beside or inside.get("record", {}))
             size = stack.pixel_size
         except BaseException:
             stack.close()
             raise
     # other programs' TIFF files say other things of themselves in JSON
-    records = [r for r in (read_record(path), inside.get("record", {})) if r.get("kind") == KIND]
+    records = [r for r in (beside, inside.get("record", {})) if r.get("kind") == KIND]
     # of a mask that was changed to another size a record knows neither where it lies nor how it was made
     record = next((r for r in records if _fits(r, array.shape)), {})
     said = classes_in(record or next(iter(records), {}))
@@ -179,6 +182,13 @@ def frame_of(record: Mapping[str, Any]) -> Frame | None:
         return Frame((int(rows), int(columns)), (int(y0), int(x0)), int(record["level"]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _check_holds(path: Path, record: Mapping[str, Any]) -> None:
+    """Whether a file is a mask by its record, and not a map that goes with one."""
+    holds = record.get("holds", "mask") if record.get("kind") == KIND else "mask"
+    if holds != "mask":
+        raise ImageError(f"{path.name} holds a {holds} map, not a mask. Give the mask that it goes with.")
 
 
 def _fits(record: Mapping[str, Any], shape: tuple[int, ...]) -> bool:

@@ -103,6 +103,7 @@ def test_outlines_without_their_size_take_it_from_the_image(folder, tmp_path, ca
         (["{m}", "--image", "{i}", "--output", "{i}"], "the image itself"),
         (["{m}", "--output", "{tmp}/n.png", "--output", "{tmp}/n.png"], "the same name"),
         (["{m}", "--output", "{tmp}/n.points.csv"], "needs a segmentation"),
+        (["{c}", "--output", "{tmp}/n.png"], "holds a confidence map, not a mask"),
         (["{m}", "--output", "{tmp}/n.png", "--level", "20"], "levels 0 to 11"),
         (["{m}", "--output", "{tmp}/n.png", "--level", "x"], "whole number"),
         (["{m}", "--output", "{tmp}/n.png", "--region", "0:9999,0:5"], "leaves the mask"),
@@ -112,7 +113,8 @@ def test_outlines_without_their_size_take_it_from_the_image(folder, tmp_path, ca
     ],
 )
 def test_bad_input_is_one_sentence_and_code_2(folder, tmp_path, capsys, words, sentence) -> None:
-    filled = [word.format(m=folder / "m.tif", i=folder / "earth.tif", tmp=tmp_path) for word in words]
+    files = {"m": folder / "m.tif", "i": folder / "earth.tif", "c": folder / "c.confidence.tif"}
+    filled = [word.format(**files, tmp=tmp_path) for word in words]
     before = (folder / "earth.tif").read_bytes()
     assert sentence in said(["export", *filled], capsys)
     assert (folder / "earth.tif").read_bytes() == before

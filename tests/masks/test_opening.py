@@ -77,6 +77,19 @@ def test_a_mask_that_was_cut_elsewhere_has_no_place_by_its_old_record(mask, tmp_
         assert (found.frame, found.position, found.pixel_size, found.record) == (None, None, None, {})
 
 
+@pytest.mark.parametrize("kind", ["confidence", "density"])
+@pytest.mark.parametrize("name", ["m.{}.tif", "m.tif"])
+def test_a_map_is_no_mask(segmentation, tmp_path, kind, name) -> None:
+    path = tmp_path / name.format(kind)
+    export_mask(segmentation, path, holds=kind)
+    with pytest.raises(ImageError, match=f"holds a {kind} map, not a mask"):
+        open_mask(path)
+    if kind == "confidence":
+        (tmp_path / f"{path.name}.json").unlink()  # the same is said inside
+        with pytest.raises(ImageError, match="holds a confidence map"):
+            open_mask(path)
+
+
 def test_a_mask_that_took_anothers_place_goes_by_the_record_inside(mask, tmp_path) -> None:
     export_mask(mask, tmp_path / "m.ome.tif", region=(100, 400, 200, 600))
     export_mask(mask, tmp_path / "n.ome.tif", level=1)
