@@ -16,7 +16,7 @@ from ..network.config import LabelClass
 from .opening import MaskFile, classes_in, made_of, some_color
 from .records import read_record
 
-__all__ = ["Outlines", "open_outlines"]
+__all__ = ["Outlines", "class_name", "open_outlines"]
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,12 @@ def open_outlines(
                 names[name] = len(known)
                 known.append(LabelClass(name, color or some_color(len(known))))
             polygons.append((names[name], [np.asarray(ring, np.float64)[:, :2] for ring in rings]))
-    except (ValueError, IndexError) as error:
+        outlines = Outlines(shape, polygons)
+    except (ValueError, TypeError, IndexError) as error:
         raise ImageError(f"{path.name} cannot be read as GeoJSON: {error}.") from error
     if len(known) > 255:
         raise ImageError(f"{path.name} has {len(known)} classes, more than the 255 that a mask can hold.")
-    return MaskFile(Outlines(shape, polygons), tuple(known), pixel_size, None, None, made_of(record))
+    return MaskFile(outlines, tuple(known), pixel_size, None, None, made_of(record))
 
 
 def _features(data: Any) -> Iterator[tuple[str, str, Sequence[Any]]]:
@@ -127,12 +128,28 @@ def _features(data: Any) -> Iterator[tuple[str, str, Sequence[Any]]]:
     properties, geometry = data.get("properties") or {}, data.get("geometry") or {}
     found = properties.get("classification")
     entry: Mapping[str, Any] = found if isinstance(found, Mapping) else {"name": found}
-    name, color = str(entry.get("name") or "Unclassified"), _color(entry)
-    coordinates = geometry.get("coordinates", [])
-    # points and lines have no pixels
-    kinds = {"Polygon": [coordinates], "MultiPolygon": coordinates}
-    for rings in kinds.get(str(geometry.get("type")), []):
+    name, color = class_name(entry) or "Unclassified", _color(entry)
+    for rings in _polygons(geometry):
         yield name, color, rings
+
+
+def class_name(entry: Mapping[str, Any]) -> str:
+    """The name in a classification as QuPath writes it: whole, or in newer versions its parts; empty without."""
+    name, parts = entry.get("name"), entry.get("names")
+    return str(name or (": ".join(str(part) for part in parts) if isinstance(parts, list) else ""))
+
+
+def _polygons(geometry: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    """Rings of every polygon in a geometry."""
+    kind, coordinates = geometry.get("type"), geometry.get("coordinates") or ()
+    if kind == "GeometryCollection":
+        for part in geometry.get("geometries") or ():
+            yield from _polygons(part)
+    # points and lines have no pixels, nor has an empty polygon
+    elif kind in ("Polygon", "MultiPolygon"):
+        for polygon in [coordinates] if kind == "Polygon" else coordinates:
+            if rings := [ring for ring in polygon if ring]:
+                yield rings
 
 
 def _color(entry: Mapping[str, Any]) -> str:

@@ -130,6 +130,31 @@ def test_qupath_writes_a_list_or_a_collection(tmp_path) -> None:
         assert (labels == 1).sum() == 91 and (labels[6:9, 5:8] == 3).all() and (labels[:5, 15:20] == 2).all()
 
 
+def test_empty_geometries_and_collections_of_other_programs(tmp_path) -> None:
+    empty = [feature([]), feature([], "MultiPolygon"), feature([[]]), feature([[]], "MultiPolygon"), feature(None)]
+    parts = [{"type": "Polygon", "coordinates": [SQUARE]}, {"type": "Point", "coordinates": [1, 1]}]
+    many = {"type": "Polygon", "coordinates": [ring((15, 0), (20, 0), (20, 5), (15, 5))]}
+    inner = {"type": "GeometryCollection", "geometries": [many]}
+    both = feature(None, classification={"name": "Tumor"})
+    both["geometry"] = {"type": "GeometryCollection", "geometries": [*parts, inner]}
+    (tmp_path / "a.geojson").write_text(json.dumps([*empty, both]))
+    with open_mask(tmp_path / "a.geojson", shape=(20, 30)) as mask:
+        assert [c.name for c in mask.classes] == ["background", "Tumor"]
+        assert (mask.labels() == 1).sum() == 100 + 25
+    for wrong in ([[[1], [2], [3]]], [[{"x": 1}]], [5], 5):
+        (tmp_path / "a.geojson").write_text(json.dumps([feature(wrong)]))
+        with pytest.raises(ImageError, match="cannot be read as GeoJSON"):
+            open_mask(tmp_path / "a.geojson", shape=(20, 30))
+
+
+def test_a_class_may_be_named_by_its_parts(tmp_path) -> None:
+    kinds = [{"names": ["Tumor", "Positive"], "color": [200, 0, 0]}, {"names": []}, {"name": "Stroma", "names": ["x"]}]
+    (tmp_path / "a.geojson").write_text(json.dumps([feature([SQUARE], classification=kind) for kind in kinds]))
+    with open_mask(tmp_path / "a.geojson", shape=(20, 30)) as mask:
+        assert [c.name for c in mask.classes] == ["background", "Tumor: Positive", "Unclassified", "Stroma"]
+        assert mask.classes[1].color == "#c80000"
+
+
 def test_slanted_outlines_hold_the_centres_that_lie_inside() -> None:
     import shapely
 
