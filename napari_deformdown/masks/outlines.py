@@ -15,6 +15,7 @@ from ..imaging.errors import ImageError
 from ..network.config import LabelClass
 from .opening import MaskFile, classes_in, made_of, some_color
 from .records import read_record
+from .source import is_background
 
 __all__ = ["Outlines", "class_name", "open_outlines"]
 
@@ -34,7 +35,7 @@ class _Shape:
 class Outlines:
     """Polygons as an array (H, W) of class ids that is filled where it is sliced.
 
-    A pixel belongs to a polygon that holds its centre, to the last one of several; to class 0 where there is none.
+    A pixel belongs to a polygon that holds its centre, to the last one of several; to class `rest` where there is none.
 
     Parameters
     ----------
@@ -42,13 +43,18 @@ class Outlines:
         Rows and columns.
     polygons : sequence of (int, list of ndarray)
         Class, and rings (n, 2) of corners (x, y), the first one repeated or not; rings within rings are holes.
+    rest : int
+        Class of what no polygon covers.
     """
 
     ndim = 2
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, shape: tuple[int, int], polygons: Sequence[tuple[int, Sequence[NDArray[np.float64]]]]) -> None:
+    def __init__(
+        self, shape: tuple[int, int], polygons: Sequence[tuple[int, Sequence[NDArray[np.float64]]]], rest: int = 0
+    ) -> None:
         self.shape = shape
+        self._rest = rest
         self.size = shape[0] * shape[1]
         self._shapes = [_shape(class_id, rings) for class_id, rings in polygons]
         self._boxes = np.array([s.box for s in self._shapes], np.float64).reshape(-1, 4)
@@ -61,7 +67,7 @@ class Outlines:
         parts = key if isinstance(key, tuple) else (key,)
         parts = (*parts, slice(None))[:2]
         rows, columns = (range(*p.indices(n)) for p, n in zip(parts, self.shape, strict=True))
-        out = np.zeros((len(rows), len(columns)), np.uint8)
+        out = np.full((len(rows), len(columns)), self._rest, np.uint8)
         if out.size:
             y0, y1, x0, x1 = self._boxes.T
             meet = (y0 <= rows[-1] + 1) & (y1 >= rows[0]) & (x0 <= columns[-1] + 1) & (x1 >= columns[0])
@@ -76,6 +82,7 @@ def open_outlines(
     """Open GeoJSON as a mask of the whole image, see `open_mask`.
 
     Classes that neither the file's record nor `classes` name come after those; without either, id 0 is background.
+    What no polygon covers has the class called background, or id 0 where there is none.
 
     Raises
     ------
@@ -108,7 +115,9 @@ def open_outlines(
                 names[name] = len(known)
                 known.append(LabelClass(name, color or some_color(len(known))))
             polygons.append((names[name], [np.asarray(ring, np.float64)[:, :2] for ring in rings]))
-        outlines = Outlines(shape, polygons)
+        # exports leave out the class of this name, whatever its id
+        rest = next((i for i, c in enumerate(known) if is_background(c.name)), 0)
+        outlines = Outlines(shape, polygons, rest)
     except (ValueError, TypeError, IndexError) as error:
         raise ImageError(f"{path.name} cannot be read as GeoJSON: {error}.") from error
     if len(known) > 255:

@@ -11,9 +11,10 @@ import zarr
 from PIL import Image
 
 from napari_deformdown.imaging import ImageError
-from napari_deformdown.masks import MaskFile, export_mask, open_mask
+from napari_deformdown.masks import ArrayMask, MaskFile, export_mask, open_mask
 from napari_deformdown.masks.outlines import Outlines
 from napari_deformdown.masks.source import Frame
+from napari_deformdown.network import LabelClass
 
 
 def test_a_foreign_mask_has_classes_by_its_ids(tmp_path) -> None:
@@ -153,6 +154,19 @@ def test_a_class_may_be_named_by_its_parts(tmp_path) -> None:
     with open_mask(tmp_path / "a.geojson", shape=(20, 30)) as mask:
         assert [c.name for c in mask.classes] == ["background", "Tumor: Positive", "Unclassified", "Stroma"]
         assert mask.classes[1].color == "#c80000"
+
+
+def test_background_need_not_be_the_first_class(tmp_path) -> None:
+    labels = np.ones((20, 30), np.uint8)
+    labels[3:9, 4:11] = 0
+    classes = (LabelClass("gland", "#ff0000"), LabelClass(" Background", "#000000"), LabelClass("tumour", "#00ff00"))
+    export_mask(ArrayMask(labels, classes), tmp_path / "a.geojson")
+    with open_mask(tmp_path / "a.geojson") as mask:
+        assert mask.classes == classes
+        np.testing.assert_array_equal(mask.labels(), labels)
+    (tmp_path / "b.geojson").write_text(json.dumps([feature([SQUARE], classification={"name": "b"})]))
+    with open_mask(tmp_path / "b.geojson", shape=(20, 30), classes=["a", "b"]) as mask:
+        assert mask.labels()[0, 0] == 0 and mask.labels()[4, 4] == 1
 
 
 def test_slanted_outlines_hold_the_centres_that_lie_inside() -> None:
