@@ -62,8 +62,8 @@ class Job:
     threads : int, optional
         CPU threads of a process's network; torch's own number without it.
     overwrite : bool
-        Whether masks may be replaced that no batch has made. Those that a batch has made always are, unless they are
-        what this one would make.
+        Whether masks may be replaced that no batch has made, or that were changed since. Those that a batch has made
+        always are, unless they are what this one would make.
     """
 
     model: str
@@ -194,7 +194,10 @@ def _run(job: Job, slide: Slide, progress: Progress | None, start: float) -> Sli
         mask.parent.mkdir(parents=True, exist_ok=True)
         check_export(mask, overwrite=True)
         if is_foreign(mask) and not job.overwrite:
-            raise ImageError(f"{mask} is there already, and no batch has made it. Move it, or allow to overwrite it.")
+            raise ImageError(
+                f"{mask} is there already, and no batch has made it, or it was changed since. Move it, or allow to "
+                "overwrite it."
+            )
     memory = PeakMemory(model.device)
     with (
         memory,

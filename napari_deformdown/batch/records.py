@@ -11,12 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..masks import record_path
+import numpy as np
+
+from ..imaging.errors import ImageError
+from ..masks import open_mask, record_path
+from ..masks.json_text import json_text
 from ..network.catalogue import find_model
 
 __all__ = ["is_foreign", "is_made", "model_digest", "publish", "seal", "size_of"]
 
 _KEY = "batch"
+# Rows that are read at a time.
+_STRIP = 1024
 
 
 def model_digest(name: str | Path) -> str:
@@ -45,13 +51,27 @@ def is_made(mask: Path, made_from: Mapping[str, Any]) -> bool:
 
 
 def is_foreign(mask: Path) -> bool:
-    """Whether something is in a mask's place that no batch has put there."""
+    """Whether something is in a mask's place that no batch has put there, or that was changed since."""
     if not (mask.exists() or mask.is_symlink()):
         return False
     try:
-        return _KEY not in _read(record_path(mask))
-    except (OSError, ValueError, TypeError):
+        sealed, found = _read(record_path(mask))[_KEY]["bytes"], size_of(mask)
+    except (OSError, ValueError, KeyError, TypeError):
         return True
+    # none while it is being replaced: what lies there is a batch's own, the old mask or the new one; and what was cut
+    # short, by a disk that failed, is nobody's work
+    return sealed is not None and (found > sealed or (found < sealed and _is_whole(mask)))
+
+
+def _is_whole(mask: Path) -> bool:
+    """Whether all of a mask can be read."""
+    try:
+        with open_mask(mask) as found:
+            for top in range(0, found.shape[0], _STRIP):
+                np.asarray(found.array[top : top + _STRIP])
+    except (ImageError, OSError, ValueError):
+        return False
+    return True
 
 
 def seal(mask: Path, made_from: Mapping[str, Any]) -> Path:
@@ -101,7 +121,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _write(path: Path, record: Mapping[str, Any]) -> None:
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        part.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        part.write_text(json_text(record, indent=2) + "\n", "utf-8")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from ..imaging.pairs import stem_of
 from ..imaging.readers import SUFFIXES
 from ..imaging.remote_file import file_system
 from ..imaging.urls import file_name, is_url, local_path
+from ..masks.records import has_record
 
 __all__ = ["Slide", "find_slides"]
 
@@ -45,9 +46,9 @@ def find_slides(words: Sequence[str | Path], *, recursive: bool = False, without
     Parameters
     ----------
     words : sequence of str or Path
-        Files or zarr folders, whatever their endings; folders, of which the images are taken, of a DICOM slide in
-        several files the first; patterns such as ``slides/**/*.svs``; URLs of any of these, where a folder's ends with
-        a slash.
+        Files or zarr folders, whatever their endings; folders, of which the images are taken that are no masks with a
+        record beside them, of a DICOM slide in several files the first; patterns such as ``slides/**/*.svs``, alike;
+        URLs of any of these, where a folder's ends with a slash.
     recursive : bool
         Look into the folders of folders.
     without : Path, optional
@@ -66,6 +67,11 @@ def find_slides(words: Sequence[str | Path], *, recursive: bool = False, without
         for slide in _remote(text) if local is None else _local(local, recursive, without):
             some = True
             found.setdefault(slide.source, slide)
+        if not some and local is not None and without is not None and _below(_base(local), without):
+            raise ImageError(
+                f"{text} lies in the folder that masks are written to, {without}, whose files are no slides. Give "
+                "another folder for the masks."
+            )
         if not some:
             raise ImageError(f"{text} holds no images. Give files that end in {', '.join(SUFFIXES)}, or OME-Zarr.")
     _check_names(found.values())
@@ -87,7 +93,7 @@ def _local(path: Path, recursive: bool, without: Path | None) -> Iterator[Slide]
             for hit in hits
             if not zarrs.intersection(hit.parents)
             and not (without is not None and _below(hit, without))
-            and _is_image(hit)
+            and _is_slide(hit)
         )
         for hit in _once(images):
             yield _slide(hit, base)
@@ -99,9 +105,9 @@ def _inside(folder: Path, recursive: bool, without: Path | None) -> Iterator[Pat
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or (without is not None and _below(path, without)):
             continue
-        if _is_image(path):
+        if _is_slide(path):
             yield path
-        elif recursive and path.is_dir():
+        elif recursive and path.is_dir() and not is_zarr(path):
             yield from _inside(path, recursive, without)
 
 
@@ -117,8 +123,9 @@ def _once(images: Iterable[Path]) -> Iterator[Path]:
         yield image
 
 
-def _is_image(path: Path) -> bool:
-    return (path.suffix.lower() in SUFFIXES and path.is_file()) or is_zarr(path)
+def _is_slide(path: Path) -> bool:
+    """Whether it is an image, and none that is a mask by the record beside it."""
+    return ((path.suffix.lower() in SUFFIXES and path.is_file()) or is_zarr(path)) and not has_record(path)
 
 
 def _below(path: Path, folder: Path) -> bool:
@@ -130,7 +137,7 @@ def _slide(image: Path, base: Path) -> Slide:
 
 
 def _base(pattern: Path) -> Path:
-    """The folder above the first part with a wildcard."""
+    """The folder above the first part with a wildcard; all of it where there is none."""
     parts = []
     for part in pattern.parts:
         if _MAGIC.search(part):

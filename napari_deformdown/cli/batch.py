@@ -64,7 +64,11 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         help="of masks: .tif (the default), .ome.tif, .ome.zarr, .png, .geojson, ...; may be given several times",
     )
     batch.add_argument("--recursive", action="store_true", help="look into the folders of folders as well")
-    batch.add_argument("--overwrite", action="store_true", help="replace masks in FOLDER that no batch has made, too")
+    batch.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace masks in FOLDER that no batch has made, or that were changed, too",
+    )
     where = batch.add_mutually_exclusive_group()
     where.add_argument(
         "--workers", type=parse_count, default=1, metavar="N", help="processes on this machine; default: 1"
@@ -84,11 +88,12 @@ def _run(options: argparse.Namespace) -> int:
     from ..batch import check_outputs, find_slides
 
     formats = _formats(options.format or [".tif"])
-    check_files(options.json)
     if options.output.exists() and not options.output.is_dir():
         raise ImageError(f"The output {options.output} is a file. Give a folder.")
     slides = find_slides(options.images, recursive=options.recursive, without=options.output)
     check_outputs(slides, options.output, formats)
+    masks = [options.output / f"{slide.name}{ending}" for slide in slides for ending in formats]
+    check_files(options.json, given=[slide.source for slide in slides], outputs=masks)
 
     from ..batch import estimate_memory, local_threads, make_job, staging_folder
     from ..batch.job import load_model_of

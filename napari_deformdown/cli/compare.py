@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
 
     if len(options.methods) < 2:
         raise ImageError("A comparison has two methods at least, such as --methods uniform,learnt.")
-    check_files(options.json)
+    check_files(options.json, given=[options.image, options.labels])
     model = load_model(options.model, options.device)
     with Bars() as bars, opened(options, model.config, bars) as (pyramid, truth):
         try:

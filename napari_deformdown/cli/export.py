@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
+from .images import is_same
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -120,8 +121,9 @@ def _run(options: argparse.Namespace) -> int:
 
     known: dict[str, Any] = {}
     for output in options.output:
-        if output.exists() and options.mask.exists() and output.samefile(options.mask):
-            raise ImageError(f"The output {output} is the mask itself. Give another name.")
+        for kind, given in (("mask", options.mask), ("image", options.image)):
+            if given is not None and is_same(output, given):
+                raise ImageError(f"The output {output} is the {kind} itself. Give another name.")
         check_export(output, overwrite=True)
     if len(set(options.output)) < len(options.output):
         raise ImageError("Two outputs have the same name. Give each its own.")

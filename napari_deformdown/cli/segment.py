@@ -13,7 +13,7 @@ from ..imaging.errors import ImageError
 from ..network.config import METHODS
 from .arguments import parse_at, parse_budget, parse_channels, parse_image
 from .export import add_export_options, export_options
-from .images import check_files
+from .images import check_files, is_same
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     from ..network import load_model, segment
 
     _check_outputs(options.image, options.output)
-    check_files(options.json)
+    check_files(options.json, given=[options.image], outputs=options.output)
     model = load_model(options.model, options.device)
     chosen = {"axes": options.axes, "at": options.at, "channels": options.channels}
     with Bars() as bars, open_image(options.image, **chosen, progress=bars.stage("opening")) as pyramid:
@@ -114,7 +114,7 @@ def _check_outputs(image: Path | str, outputs: Sequence[Path]) -> None:
     from ..masks import check_export
 
     for output in outputs:
-        if output.exists() and isinstance(image, Path) and image.exists() and output.samefile(image):
+        if is_same(output, image):
             raise ImageError(f"The output {output} is the image itself. Give another name.")
         check_export(output, overwrite=True)
     if len(set(outputs)) < len(outputs):

@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     from ..evaluation.report import to_curve
     from ..network import load_model
 
-    check_files(options.json, options.csv, options.plot)
+    check_files(options.json, options.csv, options.plot, given=[options.image, options.labels])
     if options.plot is not None:
         if options.plot.suffix.lower() not in (".svg", ".png", ".pdf"):
             raise ImageError(f"Plots are written as .svg, .png or .pdf, not {options.plot.name!r}.")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
 from ..imaging.label_ids import shortened
+from ..masks.outlines import class_name
 from ..network.config import LabelClass
 from .painted import Corrections
 
@@ -92,7 +93,7 @@ def _class_name(feature: dict[str, Any]) -> str | None:
         return None
     found = properties.get("classification")
     if isinstance(found, dict):
-        found = found.get("name")
+        found = class_name(found) or None
     for other in ("class", "label", "name"):
         found = found if isinstance(found, str) else properties.get(other)
     return found.strip() if isinstance(found, str) and found.strip() else None
@@ -113,6 +114,8 @@ def _polygons(geometry: Any, name: str) -> Iterator[list[Ring]]:
         raise ImageError(f"{name} holds a geometry of type {kind}, which has no area. Export polygons.")
     coordinates = geometry.get("coordinates")
     for polygon in [coordinates] if kind == "Polygon" else coordinates or ():
+        if polygon in ([], [[]]):  # as some programs write one without any corner
+            continue
         try:
             rings = [np.asarray(ring, np.float64)[:, :2] for ring in polygon]
             fine = bool(rings) and all(len(r) >= 3 and np.isfinite(r).all() for r in rings)

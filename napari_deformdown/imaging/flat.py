@@ -64,7 +64,10 @@ def _small_or_whole(path: Path) -> NDArray[Any] | WholeFile | None:
             # Large images are what this is for.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                whole = WholeFile(path, (image.height, image.width), _COLOURS.get(image.mode, image.mode))
+                mode = _COLOURS.get(image.mode, image.mode)
+                if (image.format, mode) == ("PNG", "I"):  # 16 bits, which Pillow 10.2 decodes into 32
+                    mode = "I;16"
+                whole = WholeFile(path, (image.height, image.width), mode)
                 return whole if whole.nbytes > IN_MEMORY else whole.decoded(image)
     except Image.DecompressionBombError:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
 from ..imaging.progress import Progress
+from .json_text import json_text
 from .polygons import Polygon, polygons
 from .source import Window
 
@@ -133,4 +133,4 @@ def encode_counts(lengths: NDArray[np.int64]) -> str:
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    return json_text(data, separators=(",", ":"))

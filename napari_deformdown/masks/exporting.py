@@ -17,7 +17,7 @@ from ..imaging.progress import Progress
 from .formats import Format, Kind, format_of
 from .placing import check_room, check_target, complete
 from .records import check_record, full_record, known_record, record_path, write_record
-from .source import MaskSource, Region, Window, smallest_level
+from .source import MaskSource, Region, Window, is_background, smallest_level
 
 __all__ = ["check_export", "export_mask", "outlined"]
 
@@ -152,7 +152,7 @@ def outlined(window: Window, classes: Sequence[int] | None) -> list[int]:
         If one of those asked for is none.
     """
     if classes is None:
-        return [i for i, c in enumerate(window.classes) if c.name.strip().lower() != "background"]
+        return [i for i, c in enumerate(window.classes) if not is_background(c.name)]
     wrong = [i for i in classes if not 0 <= i < len(window.classes)]
     if wrong:
         raise ImageError(f"There is no class {wrong[0]}: the mask has the classes 0 to {len(window.classes) - 1}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
 from ..imaging.progress import Progress
+from .json_text import json_text
 from .polygons import Polygon, polygons
 from .source import Window
 
@@ -148,4 +148,4 @@ def _simplified(frame: _Frame, traced: Iterable[Polygon], tolerance: float) -> I
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    return json_text(data, separators=(",", ":"))

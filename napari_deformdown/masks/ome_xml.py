@@ -32,6 +32,8 @@ def ome_xml(window: Window, name: str, record: Mapping[str, Any]) -> str:
             "Creator": "napari-deformdown",
         },
     )
+    # XML has no place for bytes of a file's name that are no text
+    name = name.encode("utf-8", "replace").decode("utf-8")
     image = ET.SubElement(root, "Image", ID="Image:0", Name=name)
     size: dict[str, str] = {}
     if window.pixel_size is not None:

@@ -23,7 +23,7 @@ from ..imaging.readers import open_stack
 from ..imaging.view import View
 from ..network.config import LabelClass
 from .ome_xml import classes_of_xml, record_of_xml
-from .records import read_record
+from .records import KIND, read_record
 from .source import ArrayMask, Frame, Region
 
 __all__ = ["MaskFile", "open_mask"]
@@ -48,7 +48,7 @@ _OF_FILE = (
     "mask_size",
     "pixel_size",
     "position",
-) + ("classes", "software", "created", "axes", "shape")
+) + ("classes", "software", "created", "axes", "shape", "batch")
 
 
 class MaskFile(ArrayMask):
@@ -110,7 +110,8 @@ def open_mask(
 ) -> MaskFile:
     """Open a mask: TIFF, OME-TIFF, OME-Zarr, PNG, or GeoJSON as QuPath exports it.
 
-    Classes, pixel size and the place in the image come from the record beside the file, or from the file itself.
+    Classes, pixel size and the place in the image come from the record beside the file, or from the file itself. Of a
+    record of a mask of another size, only the classes are taken: the file was changed since.
 
     Parameters
     ----------
@@ -133,6 +134,8 @@ def open_mask(
         from .outlines import open_outlines
 
         return open_outlines(path, _as_classes(classes), shape, pixel_size)
+    beside = read_record(path)
+    _check_holds(path, beside)
     ids = LabelIds(255)
     array: NDArray[np.uint8] | LabelFile
     size: tuple[float, float] | None = None
@@ -146,12 +149,17 @@ def open_mask(
             view = stack.arrays[0] if order == stack.axes else View(stack.arrays[0], stack.axes, order, where)
             array = LabelFile(Level(view, order, source=path.name), ids, path.name, stack.lease)
             inside = _zarr_inside(path) if is_zarr(path) else _tiff_inside(path)
+            _check_holds(path, beside or inside.get("record", {}))
             size = stack.pixel_size
         except BaseException:
             stack.close()
             raise
-    record = read_record(path) or inside.get("record", {})
-    named = _as_classes(classes) or classes_in(record) or inside.get("classes") or _guessed(array)
+    # other programs' TIFF files say other things of themselves in JSON
+    records = [r for r in (beside, inside.get("record", {})) if r.get("kind") == KIND]
+    # of a mask that was changed to another size a record knows neither where it lies nor how it was made
+    record = next((r for r in records if _fits(r, array.shape)), {})
+    said = classes_in(record or next(iter(records), {}))
+    named = _as_classes(classes) or said or inside.get("classes") or _guessed(array)
     size = size or (tuple(record["pixel_size"]) if record.get("pixel_size") else None) or pixel_size
     return MaskFile(array, named, size, _position(record), frame_of(record), made_of(record))
 
@@ -174,6 +182,19 @@ def frame_of(record: Mapping[str, Any]) -> Frame | None:
         return Frame((int(rows), int(columns)), (int(y0), int(x0)), int(record["level"]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _check_holds(path: Path, record: Mapping[str, Any]) -> None:
+    """Whether a file is a mask by its record, and not a map that goes with one."""
+    holds = record.get("holds", "mask") if record.get("kind") == KIND else "mask"
+    if holds != "mask":
+        raise ImageError(f"{path.name} holds a {holds} map, not a mask. Give the mask that it goes with.")
+
+
+def _fits(record: Mapping[str, Any], shape: tuple[int, ...]) -> bool:
+    """Whether a record is of a mask of this size, or does not say."""
+    size = record.get("mask_size")
+    return not isinstance(size, list) or size == list(shape)
 
 
 def _position(record: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -15,8 +15,9 @@ from ..imaging.errors import ImageError
 from ..network.config import LabelClass
 from .opening import MaskFile, classes_in, made_of, some_color
 from .records import read_record
+from .source import is_background
 
-__all__ = ["Outlines", "open_outlines"]
+__all__ = ["Outlines", "class_name", "open_outlines"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class _Shape:
 class Outlines:
     """Polygons as an array (H, W) of class ids that is filled where it is sliced.
 
-    A pixel belongs to a polygon that holds its centre, to the last one of several; to class 0 where there is none.
+    A pixel belongs to a polygon that holds its centre, to the last one of several; to class `rest` where there is none.
 
     Parameters
     ----------
@@ -42,13 +43,18 @@ class Outlines:
         Rows and columns.
     polygons : sequence of (int, list of ndarray)
         Class, and rings (n, 2) of corners (x, y), the first one repeated or not; rings within rings are holes.
+    rest : int
+        Class of what no polygon covers.
     """
 
     ndim = 2
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, shape: tuple[int, int], polygons: Sequence[tuple[int, Sequence[NDArray[np.float64]]]]) -> None:
+    def __init__(
+        self, shape: tuple[int, int], polygons: Sequence[tuple[int, Sequence[NDArray[np.float64]]]], rest: int = 0
+    ) -> None:
         self.shape = shape
+        self._rest = rest
         self.size = shape[0] * shape[1]
         self._shapes = [_shape(class_id, rings) for class_id, rings in polygons]
         self._boxes = np.array([s.box for s in self._shapes], np.float64).reshape(-1, 4)
@@ -61,7 +67,7 @@ class Outlines:
         parts = key if isinstance(key, tuple) else (key,)
         parts = (*parts, slice(None))[:2]
         rows, columns = (range(*p.indices(n)) for p, n in zip(parts, self.shape, strict=True))
-        out = np.zeros((len(rows), len(columns)), np.uint8)
+        out = np.full((len(rows), len(columns)), self._rest, np.uint8)
         if out.size:
             y0, y1, x0, x1 = self._boxes.T
             meet = (y0 <= rows[-1] + 1) & (y1 >= rows[0]) & (x0 <= columns[-1] + 1) & (x1 >= columns[0])
@@ -76,6 +82,7 @@ def open_outlines(
     """Open GeoJSON as a mask of the whole image, see `open_mask`.
 
     Classes that neither the file's record nor `classes` name come after those; without either, id 0 is background.
+    What no polygon covers has the class called background, or id 0 where there is none.
 
     Raises
     ------
@@ -108,11 +115,14 @@ def open_outlines(
                 names[name] = len(known)
                 known.append(LabelClass(name, color or some_color(len(known))))
             polygons.append((names[name], [np.asarray(ring, np.float64)[:, :2] for ring in rings]))
-    except (ValueError, IndexError) as error:
+        # exports leave out the class of this name, whatever its id
+        rest = next((i for i, c in enumerate(known) if is_background(c.name)), 0)
+        outlines = Outlines(shape, polygons, rest)
+    except (ValueError, TypeError, IndexError) as error:
         raise ImageError(f"{path.name} cannot be read as GeoJSON: {error}.") from error
     if len(known) > 255:
         raise ImageError(f"{path.name} has {len(known)} classes, more than the 255 that a mask can hold.")
-    return MaskFile(Outlines(shape, polygons), tuple(known), pixel_size, None, None, made_of(record))
+    return MaskFile(outlines, tuple(known), pixel_size, None, None, made_of(record))
 
 
 def _features(data: Any) -> Iterator[tuple[str, str, Sequence[Any]]]:
@@ -127,12 +137,28 @@ def _features(data: Any) -> Iterator[tuple[str, str, Sequence[Any]]]:
     properties, geometry = data.get("properties") or {}, data.get("geometry") or {}
     found = properties.get("classification")
     entry: Mapping[str, Any] = found if isinstance(found, Mapping) else {"name": found}
-    name, color = str(entry.get("name") or "Unclassified"), _color(entry)
-    coordinates = geometry.get("coordinates", [])
-    # points and lines have no pixels
-    kinds = {"Polygon": [coordinates], "MultiPolygon": coordinates}
-    for rings in kinds.get(str(geometry.get("type")), []):
+    name, color = class_name(entry) or "Unclassified", _color(entry)
+    for rings in _polygons(geometry):
         yield name, color, rings
+
+
+def class_name(entry: Mapping[str, Any]) -> str:
+    """The name in a classification as QuPath writes it: whole, or in newer versions its parts; empty without."""
+    name, parts = entry.get("name"), entry.get("names")
+    return str(name or (": ".join(str(part) for part in parts) if isinstance(parts, list) else ""))
+
+
+def _polygons(geometry: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    """Rings of every polygon in a geometry."""
+    kind, coordinates = geometry.get("type"), geometry.get("coordinates") or ()
+    if kind == "GeometryCollection":
+        for part in geometry.get("geometries") or ():
+            yield from _polygons(part)
+    # points and lines have no pixels, nor has an empty polygon
+    elif kind in ("Polygon", "MultiPolygon"):
+        for polygon in [coordinates] if kind == "Polygon" else coordinates:
+            if rings := [ring for ring in polygon if ring]:
+                yield rings
 
 
 def _color(entry: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import zlib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..imaging.errors import ImageError
 from ..imaging.progress import Progress
+from .json_text import json_text
 from .source import Window
 from .tiles import TILE, painted, workers
 
@@ -64,7 +64,7 @@ def write_png(path: Path, window: Window, record: Mapping[str, Any], progress: P
         if window.pixel_size is not None:
             a_metre = [min(2**31 - 1, round(1e6 / length)) for length in reversed(window.pixel_size)]
             _chunk(file, b"pHYs", struct.pack(">IIB", *a_metre, 1))
-        text = json.dumps(record, ensure_ascii=False).encode("utf-8")
+        text = json_text(record).encode("utf-8")
         _chunk(file, b"iTXt", _KEYWORD + b"\0\0\0\0\0" + text)
         stream = zlib.compressobj(6)
         for y in range(0, rows, TILE):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
 from ..imaging.pieces import add_pieces
+from .json_text import json_text
 from .placing import check_target, complete
 
 if TYPE_CHECKING:
@@ -21,9 +22,20 @@ if TYPE_CHECKING:
     from .formats import Format
     from .source import MaskSource, Window
 
-__all__ = ["check_record", "full_record", "known_record", "make_record", "read_record", "record_path", "write_record"]
+__all__ = [
+    "KIND",
+    "check_record",
+    "full_record",
+    "has_record",
+    "is_record",
+    "known_record",
+    "make_record",
+    "read_record",
+    "record_path",
+    "write_record",
+]
 
-_KIND = "napari-deformdown mask record"
+KIND = "napari-deformdown mask record"
 _PACKAGES = ("torch", "numpy", "scipy", "tifffile", "zarr", "imagecodecs")
 
 
@@ -89,7 +101,7 @@ def full_record(window: Window, form: Format, path: Path, given: Mapping[str, An
     """The record that is kept in a mask: what was given, and what is known of the mask itself."""
     y0, y1, x0, x1 = window.full_region
     return {
-        "kind": _KIND,
+        "kind": KIND,
         "file": path.name,
         "format": form.name,
         "holds": form.holds,
@@ -128,6 +140,16 @@ def read_record(path: str | Path) -> dict[str, Any]:
     return found
 
 
+def has_record(path: str | Path) -> bool:
+    """Whether the record of a mask lies beside a file or folder."""
+    return is_record(record_path(path))
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file is the record of a mask."""
+    return path.is_file() and _parsed(path) is not None
+
+
 def check_record(path: Path, overwrite: bool) -> None:
     """Whether the record of a mask can be written.
 
@@ -147,7 +169,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> Path:
     beside = record_path(path)
     made = {**record, "created": datetime.now(UTC).isoformat(timespec="seconds")}
     with complete(beside) as temporary:
-        temporary.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(json_text(made, indent=2) + "\n", "utf-8")
     return beside
 
 
@@ -156,7 +178,7 @@ def _parsed(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("kind") == _KIND else None
+    return found if isinstance(found, dict) and found.get("kind") == KIND else None
 
 
 def _software() -> dict[str, str]:

@@ -265,6 +265,11 @@ class Window:
         return partial(labels, **alone)
 
 
+def is_background(name: str) -> bool:
+    """Whether a class of this name stands for what is left, which outlines leave out."""
+    return name.strip().lower() == "background"
+
+
 def smallest_level(shape: tuple[int, int], side: int = 1) -> int:
     """The first level whose longer side is at most `side`."""
     level = 0

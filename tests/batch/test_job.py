@@ -18,7 +18,7 @@ import tifffile
 from napari_deformdown.batch import find_slides, run_batch, run_slide, staging_folder
 from napari_deformdown.batch.job import Job
 from napari_deformdown.imaging import Cancelled
-from napari_deformdown.masks import open_mask
+from napari_deformdown.masks import export_mask, open_mask
 from napari_deformdown.network import load_model, segment
 
 from .conftest import BUDGET, write_slide
@@ -87,6 +87,40 @@ def test_masks_of_others_are_kept(slides, job, tmp_path) -> None:
     (tmp_path / "out" / "b.tif" / "precious").write_text("x")
     result = run_slide(job(overwrite=True), find_slides([slides])[1])
     assert result.status == "failed" and (tmp_path / "out" / "b.tif" / "precious").exists()
+
+
+def test_a_mask_that_was_corrected_elsewhere_is_kept(slides, job, tmp_path) -> None:
+    (slide, *_) = find_slides([slides])
+    assert run_slide(job(), slide).status == "done"
+    mask = tmp_path / "out" / "a.tif"
+    corrected = np.full_like(tifffile.imread(mask), 3)
+    tifffile.imwrite(mask, corrected)  # the record is left as it was
+    result = run_slide(job(), slide)
+    assert result.status == "failed" and "changed since" in result.error
+    np.testing.assert_array_equal(tifffile.imread(mask), corrected)
+    assert run_slide(job(overwrite=True), slide).status == "done"
+
+
+def test_an_export_of_a_batchs_mask_is_not_the_batchs(slides, job, tmp_path) -> None:
+    (slide, *_) = find_slides([slides])
+    run_slide(job(), slide)
+    with open_mask(tmp_path / "out" / "a.tif") as mask:
+        export_mask(mask, tmp_path / "out" / "a.png", region=(0, 100, 0, 100))
+    before = (tmp_path / "out" / "a.png").read_bytes()
+    assert "batch" not in json.loads((tmp_path / "out" / "a.png.json").read_text("utf-8"))
+    result = run_slide(job(formats=[".png"]), slide)
+    assert result.status == "failed" and "no batch has made it" in result.error
+    assert (tmp_path / "out" / "a.png").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_slide_whose_name_is_no_text_is_done(job, tmp_path) -> None:
+    path = write_slide(tmp_path / "slides" / "a.tif", 0)
+    odd = path.rename(path.with_name(os.fsdecode(b"Pr\xe4parat.tif")))
+    (slide,) = find_slides([odd.parent])
+    assert [run_slide(job(), slide).status for _ in range(2)] == ["done", "skipped"]
+    record = json.loads((tmp_path / "out" / f"{odd.name}.json").read_text("utf-8"))
+    assert record["image"] == odd.stem
 
 
 def test_one_broken_slide_does_not_stop_the_others(slides, job, tmp_path) -> None:

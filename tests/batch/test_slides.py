@@ -11,6 +11,8 @@ import zarr
 
 from napari_deformdown.batch import check_outputs, find_slides
 from napari_deformdown.imaging import ImageError
+from napari_deformdown.masks import ArrayMask, export_mask
+from napari_deformdown.network import LabelClass
 
 
 @pytest.fixture
@@ -35,6 +37,30 @@ def test_files_folders_and_patterns(tree) -> None:
     assert names(f"{tree}/**/*", without=tree / "masks") == ["a", "b", "x/c", "x/e", "x/y/d"]
     assert names(tree / "x" / "e.ome.zarr") == ["e"]
     assert names(tree / "a.tif", tree) == ["a", "b"]  # each once
+
+
+def test_masks_with_a_record_are_no_slides(tree) -> None:
+    mask = ArrayMask(np.zeros((40, 50), np.uint8), [LabelClass("background", "#000000")])
+    for name in ("b.tif", "b.confidence.tif", "x/f.png", "x/g.ome.zarr"):
+        export_mask(mask, tree / name, holds="mask")
+    assert names(tree) == ["a", "b"]
+    assert [s.source for s in find_slides([tree])] == [str(tree / "a.tif"), str(tree / "b.svs")]
+    assert names(tree / "x", recursive=True) == ["c", "e", "y/d"]
+    assert names(tree / "x" / "*") == ["c", "e"]
+    assert names(f"{tree}/x/**/*") == ["c", "e", "y/d"]
+    assert names(tree / "x" / "f.png") == ["f"]  # what is named is taken
+
+
+def test_slides_in_the_folder_of_the_masks_are_said(tree, monkeypatch) -> None:
+    for word in (tree, tree / "x", tree / "*.tif", f"{tree}/x/**/*.png"):
+        with pytest.raises(ImageError, match="lies in the folder that masks are written to"):
+            find_slides([word], without=tree)
+    monkeypatch.chdir(tree)
+    with pytest.raises(ImageError, match="another folder for the masks"):
+        find_slides(["."], without=Path())
+    with pytest.raises(ImageError, match="holds no images"):
+        find_slides([tree / "*.jpg"], without=tree / "masks")
+    assert names(tree / "a.tif", without=tree) == ["a"]
 
 
 def test_sources_are_absolute(tree, monkeypatch) -> None:

@@ -52,6 +52,13 @@ def test_table_sentence_and_json_say_what_compare_finds(slide, tmp_path, capsys)
     assert figures["agreement"] == pytest.approx(found.agreement)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_figures_take_the_place_of_no_image_and_no_labels(slide, capsys, place) -> None:
+    before = slide[place].read_bytes()
+    assert main(words(slide[0], "--labels", slide[1], "--json", slide[place])) == 2
+    assert "would be lost" in capsys.readouterr().err and slide[place].read_bytes() == before
+
+
 def test_without_labels_it_says_how_far_the_methods_agree(slide, capsys) -> None:
     assert main(words(slide[0], "--methods", "uniform,edge")) == 0
     out = capsys.readouterr().out

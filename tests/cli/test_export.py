@@ -100,8 +100,10 @@ def test_outlines_without_their_size_take_it_from_the_image(folder, tmp_path, ca
         (["gone.tif", "--output", "{tmp}/n.png"], "no file"),
         (["{m}", "--output", "{tmp}/n.jpg"], "end its name in one of .tif"),
         (["{m}", "--output", "{m}"], "the mask itself"),
+        (["{m}", "--image", "{i}", "--output", "{i}"], "the image itself"),
         (["{m}", "--output", "{tmp}/n.png", "--output", "{tmp}/n.png"], "the same name"),
         (["{m}", "--output", "{tmp}/n.points.csv"], "needs a segmentation"),
+        (["{c}", "--output", "{tmp}/n.png"], "holds a confidence map, not a mask"),
         (["{m}", "--output", "{tmp}/n.png", "--level", "20"], "levels 0 to 11"),
         (["{m}", "--output", "{tmp}/n.png", "--level", "x"], "whole number"),
         (["{m}", "--output", "{tmp}/n.png", "--region", "0:9999,0:5"], "leaves the mask"),
@@ -111,8 +113,11 @@ def test_outlines_without_their_size_take_it_from_the_image(folder, tmp_path, ca
     ],
 )
 def test_bad_input_is_one_sentence_and_code_2(folder, tmp_path, capsys, words, sentence) -> None:
-    filled = [word.format(m=folder / "m.tif", tmp=tmp_path) for word in words]
+    files = {"m": folder / "m.tif", "i": folder / "earth.tif", "c": folder / "c.confidence.tif"}
+    filled = [word.format(**files, tmp=tmp_path) for word in words]
+    before = (folder / "earth.tif").read_bytes()
     assert sentence in said(["export", *filled], capsys)
+    assert (folder / "earth.tif").read_bytes() == before
     assert not list(tmp_path.iterdir())
 
 
@@ -121,6 +126,16 @@ def test_segment_refuses_an_impossible_output_before_the_work(folder, tmp_path, 
     assert "end its name" in said([*words, str(tmp_path / "m.bmp")], capsys)
     assert "no class" in said([*words, str(tmp_path / "m.geojson"), "--classes", "moon"], capsys)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["earth.tif", "m.tif.json", "n.tif", "n.tif.json"])
+def test_segment_writes_its_cost_over_no_image_mask_or_record(folder, tmp_path, capsys, name, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = folder / name if (folder / name).exists() else tmp_path / name
+    before = path.read_bytes() if path.exists() else None
+    words = ["segment", str(folder / "earth.tif"), "--model", "earth", "--budget", "64x96", "--output", "n.tif"]
+    assert "Give another name" in said([*words, "--json", str(path)], capsys)
+    assert (path.read_bytes() if path.exists() else None) == before and not list(tmp_path.iterdir())
 
 
 def test_regions_are_parsed() -> None:

@@ -117,11 +117,13 @@ def test_without_labels_the_curve_is_that_of_settling(slide, tmp_path, capsys) -
         (["--budgets", "4x4"], "at least 8 x 8"),
         (["--budgets", "12x18,12x18"], "each budget is named once"),
         (["--budgets", "12x18", "--csv", "nowhere/s.csv"], "cannot be written"),
+        (["--budgets", "12x18", "--csv", "{image}"], "would be lost"),
     ],
 )
 def test_bad_input_is_one_sentence_and_code_2(slide, more, sentence, capsys) -> None:  # noqa: F811
     try:
-        code = main(["sweep", str(slide[0]), "--model", "synthetic-slide", "--device", "cpu", *more])
+        filled = [word.format(image=slide[0]) for word in more]
+        code = main(["sweep", str(slide[0]), "--model", "synthetic-slide", "--device", "cpu", *filled])
     except SystemExit as stop:
         code = stop.code
     error = capsys.readouterr().err

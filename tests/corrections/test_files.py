@@ -51,6 +51,17 @@ def test_polygons_cover_the_pixels_whose_centres_they_hold(tmp_path) -> None:
     np.testing.assert_array_equal(Corrections.from_geojson(path, SHAPE, CLASSES).at(), expected)
 
 
+def test_a_class_may_be_named_by_its_parts(tmp_path) -> None:
+    parts = feature([square(0, 0, 10, 10)])
+    parts["properties"]["classification"] = {"names": ["Tumor", "Positive"]}
+    none = feature([square(20, 20, 30, 30)])
+    none["properties"] |= {"classification": {"names": []}, "name": "tissue"}
+    path = written(tmp_path / "a.geojson", parts, none)
+    classes = [LabelClass("Tissue", "#000000"), LabelClass("Tumor: Positive", "#ff0000")]
+    found = Corrections.from_geojson(path, SHAPE, classes).at()
+    assert found[5, 5] == 2 and found[25, 25] == 1
+
+
 def test_later_polygons_lie_over_earlier_ones(tmp_path) -> None:
     path = written(tmp_path / "a.geojson", feature([square(0, 0, 50, 50)]), feature([square(10, 10, 20, 20)], "Tissue"))
     found = Corrections.from_geojson(path, SHAPE, CLASSES).at()
@@ -62,6 +73,14 @@ def test_a_giant_polygon_is_painted_coarser(tmp_path) -> None:
     found = Corrections.from_geojson(path, (80_000, 80_000), CLASSES)
     assert found.nbytes < 20_000_000
     assert found.at(0, (59_900, 60_100, 100, 101))[:, 0].tolist() == [2] * 100 + [0] * 100
+
+
+def test_polygons_without_any_corner_are_passed_over(tmp_path) -> None:
+    """As shapely writes an empty one."""
+    whole = feature([square(10, 20, 40, 30)])
+    paths = written(tmp_path / "a.geojson", feature([]), whole), written(tmp_path / "b.geojson", whole)
+    found, expected = (Corrections.from_geojson(path, SHAPE, CLASSES) for path in paths)
+    assert found.fingerprint == expected.fingerprint and not found.is_empty
 
 
 @pytest.mark.parametrize(

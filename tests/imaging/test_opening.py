@@ -17,7 +17,7 @@ import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from napari_deformdown.imaging import Cancelled, ImageError, Pyramid, open_image
 from napari_deformdown.imaging import pyramid as pyramid_module
@@ -359,6 +359,17 @@ def test_a_png_is_what_was_written(tmp_path, mode, channels, dtype) -> None:
 def test_a_png_of_16_bit_keeps_them(tmp_path) -> None:
     image = noise((61, 83), "uint16")
     Image.fromarray(image).save(tmp_path / "a.png")
+    pyramid = open_image(tmp_path / "a.png")
+    assert pyramid.dtype == np.uint16
+    np.testing.assert_array_equal(pixels(pyramid)[..., 0], image)
+
+
+def test_a_png_of_16_bit_keeps_them_where_pillow_decodes_32(tmp_path, monkeypatch) -> None:
+    image = noise((61, 83), "uint16")
+    Image.fromarray(image).save(tmp_path / "a.png")
+    monkeypatch.setitem(PngImagePlugin._MODES, (16, 0), ("I", "I;16B"))  # as in Pillow 10.2
+    with Image.open(tmp_path / "a.png") as opened:
+        assert opened.mode == "I"
     pyramid = open_image(tmp_path / "a.png")
     assert pyramid.dtype == np.uint16
     np.testing.assert_array_equal(pixels(pyramid)[..., 0], image)

@@ -30,6 +30,21 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+@pytest.mark.parametrize("name", [*NAMES, "m.points.csv", "m.density.tif", "m.confidence.tif"])
+def test_names_that_are_no_text_do_no_harm(mask, segmentation, tmp_path, name) -> None:
+    odd = os.fsdecode(b"Pr\xe4parat ") + "ä"
+    path = tmp_path / f"{odd}{name}"
+    record = {"image": odd, "image_identity": {"path": f"/x/{odd}.tif"}}
+    export_mask(mask if name in NAMES else segmentation, path, record=record)
+    assert json.loads(record_path(path).read_text("utf-8"))["image"] == odd
+    if name in NAMES and name != "m.coco.json":
+        record_path(path).unlink()
+        with open_mask(path) as found:
+            np.testing.assert_array_equal(found.labels(), mask.labels())
+            assert found.classes == mask.classes and found.record == record
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_mask_and_its_record_are_written(mask, tmp_path, name) -> None:
     seen: list[tuple[int, int]] = []

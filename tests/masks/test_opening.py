@@ -11,8 +11,10 @@ import zarr
 from PIL import Image
 
 from napari_deformdown.imaging import ImageError
-from napari_deformdown.masks import MaskFile, export_mask, open_mask
+from napari_deformdown.masks import ArrayMask, MaskFile, export_mask, open_mask
 from napari_deformdown.masks.outlines import Outlines
+from napari_deformdown.masks.source import Frame
+from napari_deformdown.network import LabelClass
 
 
 def test_a_foreign_mask_has_classes_by_its_ids(tmp_path) -> None:
@@ -63,6 +65,40 @@ def test_coarse_levels_come_from_one_pass(mask, tmp_path, name, monkeypatch) -> 
         np.testing.assert_array_equal(part, mask.labels(4)[3:, 5:-1])
 
 
+@pytest.mark.parametrize("name", ["m.tif", "m.png"])
+def test_a_mask_that_was_cut_elsewhere_has_no_place_by_its_old_record(mask, tmp_path, name) -> None:
+    export_mask(mask, tmp_path / name, region=(100, 400, 200, 600))
+    with open_mask(tmp_path / name) as found:
+        assert found.frame == Frame((703, 1030), (100, 200)) and found.record == mask.record
+    part = mask.labels()[120:200, 210:330]
+    tifffile.imwrite(tmp_path / name, part) if name == "m.tif" else Image.fromarray(part).save(tmp_path / name)
+    with open_mask(tmp_path / name) as found:
+        np.testing.assert_array_equal(found.labels(), part)
+        assert found.classes == mask.classes
+        assert (found.frame, found.position, found.pixel_size, found.record) == (None, None, None, {})
+
+
+@pytest.mark.parametrize("kind", ["confidence", "density"])
+@pytest.mark.parametrize("name", ["m.{}.tif", "m.tif"])
+def test_a_map_is_no_mask(segmentation, tmp_path, kind, name) -> None:
+    path = tmp_path / name.format(kind)
+    export_mask(segmentation, path, holds=kind)
+    with pytest.raises(ImageError, match=f"holds a {kind} map, not a mask"):
+        open_mask(path)
+    if kind == "confidence":
+        (tmp_path / f"{path.name}.json").unlink()  # the same is said inside
+        with pytest.raises(ImageError, match="holds a confidence map"):
+            open_mask(path)
+
+
+def test_a_mask_that_took_anothers_place_goes_by_the_record_inside(mask, tmp_path) -> None:
+    export_mask(mask, tmp_path / "m.ome.tif", region=(100, 400, 200, 600))
+    export_mask(mask, tmp_path / "n.ome.tif", level=1)
+    (tmp_path / "n.ome.tif").replace(tmp_path / "m.ome.tif")
+    with open_mask(tmp_path / "m.ome.tif") as found:
+        assert found.frame == Frame((703, 1030), (0, 0), 1) and found.pixel_size == (1.0, 0.5)
+
+
 # ---- GeoJSON of other programs
 
 
@@ -93,6 +129,44 @@ def test_qupath_writes_a_list_or_a_collection(tmp_path) -> None:
             assert mask.classes[1].color == "#c80000" and mask.classes[3].color == "#96c896"
             labels = mask.labels()
         assert (labels == 1).sum() == 91 and (labels[6:9, 5:8] == 3).all() and (labels[:5, 15:20] == 2).all()
+
+
+def test_empty_geometries_and_collections_of_other_programs(tmp_path) -> None:
+    empty = [feature([]), feature([], "MultiPolygon"), feature([[]]), feature([[]], "MultiPolygon"), feature(None)]
+    parts = [{"type": "Polygon", "coordinates": [SQUARE]}, {"type": "Point", "coordinates": [1, 1]}]
+    many = {"type": "Polygon", "coordinates": [ring((15, 0), (20, 0), (20, 5), (15, 5))]}
+    inner = {"type": "GeometryCollection", "geometries": [many]}
+    both = feature(None, classification={"name": "Tumor"})
+    both["geometry"] = {"type": "GeometryCollection", "geometries": [*parts, inner]}
+    (tmp_path / "a.geojson").write_text(json.dumps([*empty, both]))
+    with open_mask(tmp_path / "a.geojson", shape=(20, 30)) as mask:
+        assert [c.name for c in mask.classes] == ["background", "Tumor"]
+        assert (mask.labels() == 1).sum() == 100 + 25
+    for wrong in ([[[1], [2], [3]]], [[{"x": 1}]], [5], 5):
+        (tmp_path / "a.geojson").write_text(json.dumps([feature(wrong)]))
+        with pytest.raises(ImageError, match="cannot be read as GeoJSON"):
+            open_mask(tmp_path / "a.geojson", shape=(20, 30))
+
+
+def test_a_class_may_be_named_by_its_parts(tmp_path) -> None:
+    kinds = [{"names": ["Tumor", "Positive"], "color": [200, 0, 0]}, {"names": []}, {"name": "Stroma", "names": ["x"]}]
+    (tmp_path / "a.geojson").write_text(json.dumps([feature([SQUARE], classification=kind) for kind in kinds]))
+    with open_mask(tmp_path / "a.geojson", shape=(20, 30)) as mask:
+        assert [c.name for c in mask.classes] == ["background", "Tumor: Positive", "Unclassified", "Stroma"]
+        assert mask.classes[1].color == "#c80000"
+
+
+def test_background_need_not_be_the_first_class(tmp_path) -> None:
+    labels = np.ones((20, 30), np.uint8)
+    labels[3:9, 4:11] = 0
+    classes = (LabelClass("gland", "#ff0000"), LabelClass(" Background", "#000000"), LabelClass("tumour", "#00ff00"))
+    export_mask(ArrayMask(labels, classes), tmp_path / "a.geojson")
+    with open_mask(tmp_path / "a.geojson") as mask:
+        assert mask.classes == classes
+        np.testing.assert_array_equal(mask.labels(), labels)
+    (tmp_path / "b.geojson").write_text(json.dumps([feature([SQUARE], classification={"name": "b"})]))
+    with open_mask(tmp_path / "b.geojson", shape=(20, 30), classes=["a", "b"]) as mask:
+        assert mask.labels()[0, 0] == 0 and mask.labels()[4, 4] == 1
 
 
 def test_slanted_outlines_hold_the_centres_that_lie_inside() -> None:
