@@ -162,10 +162,16 @@ class Cells(QObject):
             self._plan.contents[cell] = content
             self.changed([cell])
 
+    def suspend(self) -> None:
+        """Make and change no layer before there is another image."""
+        self._timer.stop()
+        self._rest.stop()
+        self._layers.scene = None
+
     def clear(self) -> None:
         """Let go of image and results; the layers are removed."""
-        self._timer.stop()
-        self._layers.scene, self._kind_of_image, self._plan.contents, self._plan.slots = None, (), {}, ()
+        self.suspend()
+        self._kind_of_image, self._plan.contents, self._plan.slots = (), {}, ()
         self._layers.stale.clear()
         self._layers.redraw.clear()
         self._layers.remove()

@@ -39,7 +39,9 @@ def state_of(panel: SamplingPanel) -> Session:
         model = panel.before
     camera, cells = panel.viewer.scene.camera, panel.cells
     entry = panel.correct.entry
-    kept = entry is not None and entry.folder is not None and not entry.corrections.is_empty
+    # another image may be chosen than the one that is shown and painted on: they would be laid over it
+    own = entry is not None and entry.frame.source.layer is image
+    kept = own and entry is not None and entry.folder is not None and not entry.corrections.is_empty
     return Session(
         image=_path_of(image),
         image_name="" if image is None else str(image.name),

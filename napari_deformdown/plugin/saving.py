@@ -84,15 +84,15 @@ class SavePage(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Offer what there is now."""
+        """Offer what there is now; while there is nothing, what was chosen stays for the next result."""
         sources = self.sources()
-        chosen = self.method.currentText()
-        self.method.clear()
-        self.method.addItems(list(sources))
-        self.method.setCurrentText(chosen if chosen in sources else "learnt" if "learnt" in sources else chosen)
-        at = max(0, self.level.currentIndex())
-        self.level.clear()
         if sources:
+            chosen = self.method.currentText()
+            self.method.clear()
+            self.method.addItems(list(sources))
+            self.method.setCurrentText(chosen if chosen in sources else "learnt" if "learnt" in sources else chosen)
+            at = max(0, self.level.currentIndex())
+            self.level.clear()
             rows, columns = next(iter(sources.values())).shape
             sizes = [(-(-rows >> k), -(-columns >> k)) for k in range(_MOST_LEVELS)]
             self.level.addItems(
@@ -129,7 +129,7 @@ class SavePage(QWidget):
     def _enable(self) -> None:
         idle = self._job is None
         kind = WHAT[self.what.currentText()][0]
-        self.save_button.setEnabled(idle and self.method.count() > 0)
+        self.save_button.setEnabled(idle and bool(self.sources()))
         self.cancel_button.setEnabled(not idle)
         raster = kind in ("mask", "confidence")
         self.level.setEnabled(raster)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from .cells import FOUND, Cells
 from .chooser import TRUTH
 from .content import Content
+from .delayed import delayed
 from .layer_data import scene_of
 from .left import remove_left
 from .request import BEFORE
 
 if TYPE_CHECKING:
+    from qtpy.QtCore import QTimer
+
     from ..network.config import LabelClass
     from .live import Part, Wanted
     from .overlay import Overlay
@@ -46,11 +49,14 @@ class Showing:
         self.source: Source | None = None
         self._frame: Any = None
         self._pyramid: Any = None
+        self._clearing: QTimer | None = None
 
     def begin(self, wanted: Wanted, source: Source, *, with_truth: bool) -> None:
         """Cells for what is wanted; what was found for another frame or image goes."""
         if self.cells is None:
             self.cells = self._make()
+        elif self._clearing is not None and self._clearing.isActive():
+            self._clear()  # later, what is begun now would go too
         cells, frame = self.cells, wanted.request.frame.key
         cells.set_cells([*wanted.request.methods, *([TRUTH] if with_truth else [])])
         if frame != self._frame:
@@ -63,6 +69,7 @@ class Showing:
         panel = self._panel
         remove_left(panel.viewer)
         cells = Cells(panel.viewer, panel)
+        self._clearing = delayed(cells, 0, self._clear)
         panel.correct.set_cells(cells)
         cells.settled.connect(self._settled)
         panel.destroyed.connect(cells.disconnect_viewer)
@@ -120,9 +127,15 @@ class Showing:
             self._set_references(cells)
 
     def drop(self) -> None:
-        """Let go of all that is shown."""
+        """Let go of all that is shown; its layers go a turn later, for napari may be removing them itself."""
         self.source = self._frame = self._pyramid = None
-        if self.cells is not None:
+        if self.cells is not None and self._clearing is not None:
+            self.cells.suspend()
+            self._clearing.start()
+
+    def _clear(self) -> None:
+        if self.cells is not None and self._clearing is not None:
+            self._clearing.stop()
             self.cells.clear()
 
     def show(self, part: Part) -> None:

@@ -492,6 +492,27 @@ def test_image_closed_during_a_run_drops_its_result(docked, qtbot, slow_levels):
     assert len(viewer.layers) == 2 and panel.comparison is None
 
 
+def test_all_layers_selected_and_deleted_are_gone(docked, run, settle, qtbot, earth_piece):
+    """The panel took its own layers away while napari did, which then missed them and left the rest."""
+    viewer, panel = docked
+    run(panel)
+    other = viewer.add_image(earth_piece[0][::-1].copy(), name="other")
+    viewer.layers.remove("piece")
+    assert panel.showing.source is None
+    # a run that begins before the older layers are gone keeps its own
+    panel.image.value = other
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        assert panel.run()
+    settle(panel)
+    assert panel.showing.source.layer is other and panel.comparison is not None
+    assert {f"{m}: segmentation" for m in METHODS} <= {v.name for v in viewer.layers}
+    viewer.layers.select_all()
+    viewer.layers.remove_selected()
+    assert panel.showing.source is None and panel.correct.entry is None and panel.comparison is None
+    qtbot.wait(100)
+    assert not viewer.layers and "other was closed" in panel.status.text()
+
+
 def test_export_is_the_result_pixel_by_pixel(docked, run, qtbot, tmp_path):
     _, panel = docked
     run(panel)

@@ -175,6 +175,16 @@ def test_a_session_takes_layers_that_are_open(filed, run, qtbot):
     assert panel.image.value is image and panel.truth.value is truth
 
 
+def test_corrections_of_another_image_than_the_chosen_one_are_not_in_a_session(stroked, earth_piece):
+    panel = stroked
+    shown = panel.image.value
+    assert state_of(panel).corrections == str(panel.correct.entry.folder)
+    panel.image.value = panel.viewer.add_image(earth_piece[0][::-1].copy(), name="as large")
+    assert panel.correct.entry.frame.source.layer is shown  # it is still seen and painted on
+    state = state_of(panel)
+    assert state.image_name == "as large" and state.corrections == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [

@@ -37,6 +37,8 @@ def test_numbers_of_another_frame_are_grey_and_not_saved_as_this_one(stack, run,
     viewer, panel = stack
     assert panel.saving.save_button.isEnabled() and panel.verdict.isEnabled()
     assert panel.saving._frame_name() == "_T0"
+    panel.saving.method.setCurrentText("uniform")
+    panel.saving.level.setCurrentIndex(1)
     panel.live_box.setChecked(False)
     viewer.dims.set_current_step(0, 1)
     settle(panel)
@@ -49,6 +51,8 @@ def test_numbers_of_another_frame_are_grey_and_not_saved_as_this_one(stack, run,
     run(panel)
     assert panel.verdict.isEnabled() and panel.saving.save_button.isEnabled()
     assert panel.saving._frame_name() == "_T1"
+    # it stays as it was chosen, although the frame had nothing to save at first
+    assert panel.saving.method.currentText() == "uniform" and panel.saving.level.currentText() == "300 x 600"
 
 
 def test_a_frame_without_ground_truth_is_not_scored_by_another_one_s(stack, run):
