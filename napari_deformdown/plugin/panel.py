@@ -284,7 +284,9 @@ class SamplingPanel(Chooser):
             self.finished.emit()
 
     def _progress(self, stage: str, done: int, total: int) -> None:
-        if self.cancel_button.isEnabled():
+        # of a run that nobody wants any more some news are on their way still
+        wanted = self.jobs.running or self.live.wanted is not None
+        if wanted and self.cancel_button.isEnabled():
             self.say(stage)
             self.progress.show_part(done, total)
 
