@@ -1,3 +1,4 @@
+from .changes import with_changes as with_changes
 from .files import CorrectedFile as CorrectedFile
 from .files import find_corrected as find_corrected
 from .files import read_corrections as read_corrections

@@ -53,7 +53,9 @@ class Entry:
     kept : str
         Fingerprint of what lies there; another one is of somebody else, whose paint stays.
     below : Corrections, optional
-        What lies there and is not among these corrections.
+        What was found there and is not among these corrections yet.
+    there, before : Corrections, optional
+        What lay there, and these corrections, when it was last read or written; the same where nobody else paints.
     about : dict
         What is written beside them, for people: the image's name and what tells it from others.
     """
@@ -65,6 +67,8 @@ class Entry:
     saved: str = ""
     kept: str = ""
     below: Corrections | None = None
+    there: Corrections | None = None
+    before: Corrections | None = None
     about: dict[str, Any] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.Lock)
 
@@ -121,12 +125,13 @@ class Book:
             try:
                 if earlier is not None:  # the image was closed and opened again
                     self._entries = {k: e for k, e in list(self._entries.items()) if e is not earlier}
-                    entry.kept, entry.below = earlier.kept, earlier.corrections.copy()
+                    entry.kept, entry.there, entry.before = earlier.kept, earlier.there, earlier.before
+                    entry.below = _with_below(earlier)
                 elif are_kept(folder):
                     entry.below = Corrections.load(folder)
                     if entry.below.shape != entry.corrections.shape:
                         raise ImageError(f"The corrections in {folder} are of an image of another size.")
-                    entry.kept = entry.below.fingerprint
+                    entry.kept, entry.there, entry.before = entry.below.fingerprint, entry.below, entry.below
                 return entry.below
             except ImageError as error:
                 entry.below = None
@@ -157,16 +162,14 @@ class Book:
             self.find(entry)
         assert entry.folder is not None
         with entry.lock:
-            now = entry.corrections.copy()
+            now, whole = entry.corrections.copy(), _with_below(entry)
             fingerprint = now.fingerprint
             is_there = are_kept(entry.folder)
             if fingerprint == entry.saved or (now.is_empty and not is_there):
                 return False
-            if is_there:
-                _mind_others(entry)
-            whole = now if entry.below is None else lay_over(entry.below, now)
+            before, whole = whole, _with_others(entry, whole) if is_there else whole
             whole.save(entry.folder)
-            entry.saved, entry.kept = fingerprint, whole.fingerprint
+            entry.saved, entry.kept, entry.there, entry.before = fingerprint, whole.fingerprint, whole, before
             with suppress(OSError):  # for people
                 about = json.dumps(entry.about, indent=2, default=str)
                 (entry.folder / _ABOUT).write_text(about + "\n", "utf-8")
@@ -201,20 +204,27 @@ def names_of(classes: Sequence[LabelClass]) -> tuple[str, ...]:
     return tuple(c.name for c in classes)
 
 
-def _mind_others(entry: Entry) -> None:
-    """What another window has painted on this image meanwhile stays, below what is painted here."""
-    from ..corrections import Corrections
+def _with_below(entry: Entry) -> Corrections:
+    """A copy of an entry's corrections over what was found and is not among them yet."""
+    below = entry.below  # first: it may be laid under them meanwhile
+    return entry.corrections.copy() if below is None else lay_over(below, entry.corrections)
+
+
+def _with_others(entry: Entry, own: Corrections) -> Corrections:
+    """What lies there, as another window may have left it, with what was painted and erased here since."""
+    from ..corrections import Corrections, with_changes
 
     assert entry.folder is not None
+    there = entry.there
     try:
-        if kept_fingerprint(entry.folder) == entry.kept:
-            return
-        there = Corrections.load(entry.folder)
+        if kept_fingerprint(entry.folder) != entry.kept:
+            there = Corrections.load(entry.folder)
     except ImageError:
         _set_aside(entry.folder)
-        return
-    if there.shape == entry.corrections.shape:
-        entry.below = there if entry.below is None else lay_over(entry.below, there)
+        return own
+    if there is None or there is entry.before or there.shape != own.shape:
+        return own
+    return with_changes(there, entry.before or Corrections(own.shape), own)
 
 
 def lay_over(below: Corrections, above: Corrections) -> Corrections:

@@ -192,6 +192,52 @@ def test_what_two_windows_paint_on_one_image_is_all_kept(tmp_path):
     assert all(kept[101 + 20 * turn, 51] == 1 for turn in range(4)) and kept[8, 9] == 2
 
 
+def two_windows(folder):
+    """Books of two windows with one image, on which the first has painted a patch of 2 that both see."""
+    first, second = Book(folder), Book(folder)
+    one, two = painted_entry(first, frame("one")), second.entry(frame("one"), ["a", "b"])
+    two.corrections.become(second.find(two))
+    two.below = None
+    return (first, one), (second, two)
+
+
+def test_what_one_window_erases_is_gone_and_what_the_other_has_painted_stays(tmp_path):
+    (first, one), (second, two) = two_windows(tmp_path)
+    two.corrections.paint(np.full((3, 3), 1, np.uint8), (100, 50))
+    assert second.save(two)
+    one.corrections.paint(np.full((3, 3), 1, np.uint8), (150, 50))
+    assert first.save(one)
+    one.corrections.erase(np.ones((300, 400), np.uint8))
+    assert first.save(one)
+    kept = Corrections.load(one.folder).at()
+    assert kept[8, 9] == 0 and kept[151, 51] == 0 and kept[101, 51] == 1
+    # painting on in the other window, which still shows what was erased, does not bring it back
+    two.corrections.paint(np.full((3, 3), 1, np.uint8), (200, 50))
+    assert second.save(two)
+    kept = Corrections.load(one.folder).at()
+    assert kept[8, 9] == 0 and kept[101, 51] == kept[201, 51] == 1
+    # nor does the first one, when the other takes its own paint back
+    two.corrections.erase(np.ones((3, 3), np.uint8), (100, 50))
+    assert second.save(two)
+    one.corrections.paint(np.full((2, 2), 2, np.uint8), (250, 50))
+    assert first.save(one)
+    kept = Corrections.load(one.folder).at()
+    assert np.count_nonzero(kept) == 9 + 4 and kept[201, 51] == 1 and kept[251, 51] == 2
+
+
+def test_what_was_not_saved_yet_when_the_image_was_closed_is_saved_when_it_is_open_again(tmp_path):
+    book = Book(tmp_path)
+    first = painted_entry(book, frame("one"))
+    first.corrections.erase(np.ones((2, 6), np.uint8), (7, 8))
+    again = book.entry(frame("one", "again"), ["a", "b"])
+    found = book.find(again)
+    again.corrections.become(lay_over(found, again.corrections))
+    again.below = None
+    assert book.save(again)
+    kept = Corrections.load(again.folder).at()
+    assert not kept[7:9].any() and (kept[9:12, 8:14] == 2).all()
+
+
 def test_what_is_painted_before_the_earlier_paint_was_looked_for_is_saved_over_it(tmp_path):
     painted_entry(Book(tmp_path), frame("one"))
     book = Book(tmp_path)
