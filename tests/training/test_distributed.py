@@ -62,29 +62,32 @@ def run_two(script: Path, *words: object) -> list[dict]:
     return [torch.load(path, weights_only=True) for path in found if path.exists()]
 
 
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
-    path = tmp_path / "train.py"
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("script") / "train.py"
     path.write_text(_SCRIPT)
     return path
 
 
-def test_two_processes_end_with_the_same_model_from_different_views(tmp_path: Path, script: Path) -> None:
-    first, second = run_two(script, tmp_path)
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, script: Path) -> list[dict]:
+    """What two processes that nobody stops have saved."""
+    return run_two(script, tmp_path_factory.mktemp("both"))
+
+
+def test_two_processes_end_with_the_same_model_from_different_views(both: list[dict]) -> None:
+    first, second = both
     assert first["size"] == 2
     assert first["losses"] != second["losses"]
     for key, value in first["weights"].items():
         torch.testing.assert_close(value, second["weights"][key], rtol=0, atol=1e-6)
 
 
-def test_two_processes_go_on_with_the_statistics_of_both(tmp_path: Path, script: Path) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    whole.mkdir(), cut.mkdir()
-    expected, _ = run_two(script, whole)
-    assert not run_two(script, cut, cut / "checkpoints", "stop")
-    found, _ = run_two(script, cut, cut / "checkpoints")
+def test_two_processes_go_on_with_the_statistics_of_both(both: list[dict], tmp_path: Path, script: Path) -> None:
+    assert not run_two(script, tmp_path, tmp_path / "checkpoints", "stop")
+    found, _ = run_two(script, tmp_path, tmp_path / "checkpoints")
     assert len(found["losses"]) == 2
-    for key, value in expected["weights"].items():
+    for key, value in both[0]["weights"].items():
         torch.testing.assert_close(found["weights"][key], value, rtol=0, atol=1e-6, msg=key)
 
 
