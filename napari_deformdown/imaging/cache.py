@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .assembling import assemble
+from .lazy_array import LazyArray
 from .level import Level
 from .streaming import workers
 
@@ -46,7 +47,7 @@ class _Tiles:
                 self._bytes -= self._tiles.popitem(last=False)[1].nbytes
 
 
-class CachedArray:
+class CachedArray(LazyArray):
     """An array-like whose tiles are kept once read: shape, dtype, chunks and slicing.
 
     Parameters
@@ -63,13 +64,8 @@ class CachedArray:
         self._array, self._tiles, self._number = array, tiles, number
         self.shape = tuple(int(n) for n in array.shape)
         self.dtype = np.dtype(array.dtype)
-        self.ndim = len(self.shape)
-        self.size = int(np.prod(self.shape))
         axes = "YX" if self.ndim == 2 else "YXS"
         self.chunks = (*Level(array, axes).chunk, *self.shape[2:])
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
         """Slices of rows and columns with step 1 come from tiles; every other index goes to the array itself."""
@@ -81,9 +77,10 @@ class CachedArray:
         spans = [slice(*p.indices(n)) for p, n in zip((*parts[:2], slice(None)), self.shape[:2], strict=False)]
         return self._region(spans[0], spans[1])
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        # napari asks for a whole coarse level again for every layer that is shown
-        return np.asarray(self[:], dtype)
+    def _whole(self) -> NDArray[Any]:
+        # from tiles: napari asks for a whole coarse level again for every layer that is shown
+        whole: NDArray[Any] = self[:]
+        return whole
 
     def _region(self, rows: slice, columns: slice) -> NDArray[Any]:
         (y0, y1), (x0, x1) = ((s.start, max(s.start, s.stop)) for s in (rows, columns))

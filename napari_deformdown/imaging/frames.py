@@ -7,7 +7,6 @@ array that reads at once would read every frame for each picture.
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .lazy_array import LazyArray
 from .view import full_key
 
 __all__ = ["FrameArray", "Recent"]
@@ -72,7 +72,7 @@ class Recent(Generic[Value]):
                 self._dropped(value)
 
 
-class FrameArray:
+class FrameArray(LazyArray):
     """An array-like over planes; indexing gives another one, `numpy.asarray` its pixels.
 
     Parameters
@@ -93,33 +93,8 @@ class FrameArray:
     ) -> None:
         self._plane, self._leading = plane, len(lengths)
         self._parts: tuple[int | range, ...] = tuple(range(int(n)) for n in (*lengths, *shape))
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes that are left."""
-        return tuple(len(p) for p in self._parts if isinstance(p, range))
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes that are left."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all values."""
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __repr__(self) -> str:
-        return f"<FrameArray {self.shape}, {self.dtype}>"
+        self.shape = (*(int(n) for n in lengths), *(int(n) for n in shape))
+        self.dtype = np.dtype(dtype)
 
     def __getitem__(self, key: Any) -> FrameArray:
         """Integers and slices of any step, as numpy takes them; nothing is read."""
@@ -133,9 +108,10 @@ class FrameArray:
                 parts.append(part)
         other = FrameArray.__new__(FrameArray)
         other._plane, other._leading, other._parts, other.dtype = self._plane, self._leading, tuple(parts), self.dtype
+        other.shape = tuple(len(p) for p in parts if isinstance(p, range))
         return other
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def _whole(self) -> NDArray[Any]:
         leading, inner = self._parts[: self._leading], self._parts[self._leading :]
         key = tuple(_ascending(p) for p in inner)
         after = tuple(_rest(p) for p in inner)
@@ -143,10 +119,10 @@ class FrameArray:
         shape = [len(p) for p in leading if isinstance(p, range)]
         planes = [np.asarray(self._plane(place)[key])[after] for place in itertools.product(*places)]
         if not shape:
-            return np.asarray(planes[0], dtype)
+            return planes[0]
         rest = tuple(len(p) for p in inner if isinstance(p, range))
         out = np.stack(planes) if planes else np.empty((0, *rest), self.dtype)
-        return np.asarray(out.reshape(*shape, *rest), dtype)
+        return out.reshape(*shape, *rest)
 
 
 def _ascending(part: int | range) -> slice:

@@ -16,6 +16,7 @@ from .building import halved_shapes
 from .cache import cached
 from .completing import made_anew
 from .errors import Cancelled, ImageError
+from .lazy_array import LazyArray
 from .progress import Progress
 from .pyramid import Pyramid
 from .stack import Stack
@@ -209,7 +210,7 @@ class Growing:
         return shown
 
 
-class GrowingLevel:
+class GrowingLevel(LazyArray):
     """A level of a `Growing` image as an array-like, all its channels or one of them.
 
     Parameters
@@ -226,18 +227,15 @@ class GrowingLevel:
         self.growing, self._level, self._channel = growing, level, channel
         last = () if growing.flat or channel is not None else (growing.channels,)
         self.shape = (*growing.level_shape(level), *last)
-        self.dtype, self.ndim, self.size = growing.dtype, len(self.shape), math.prod(self.shape)
+        self.dtype = growing.dtype
 
     def one(self, channel: int) -> GrowingLevel:
         """One channel of the same level."""
         return GrowingLevel(self.growing, self._level, channel)
 
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def _whole(self) -> NDArray[Any]:
         last = self._level == len(self.growing.levels) - 1
-        return np.asarray(self.growing.coarsest(self._channel) if last else self[()], dtype)
+        return self.growing.coarsest(self._channel) if last else self[()]
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Integers and slices of any step, as numpy takes them."""

@@ -16,6 +16,7 @@ from .axes import check_plane, plane_order
 from .errors import ImageError
 from .flat import FLAT_SUFFIXES
 from .label_ids import LabelIds
+from .lazy_array import LazyArray
 from .level import Level
 from .readers import open_stack
 from .sharing import Lease
@@ -76,7 +77,7 @@ def open_labels(path: Path, ids: LabelIds, shape: tuple[int, int]) -> NDArray[np
         return labels.whole()
 
 
-class LabelFile:
+class LabelFile(LazyArray):
     """Labels of a file as an array (H, W) of class ids that is read where it is sliced, from several threads.
 
     Rows of full width are kept until others are read, so that reading row after row decodes each piece once.
@@ -93,12 +94,10 @@ class LabelFile:
         Share in the open file; it is given back by `close`, or when nobody holds this any more.
     """
 
-    ndim = 2
     dtype = np.dtype(np.uint8)
 
     def __init__(self, level: Level, ids: LabelIds, name: str, lease: Lease | None = None) -> None:
         self.shape = level.shape
-        self.size = self.shape[0] * self.shape[1]
         self.chunks = level.chunk
         self._level, self._ids, self._name = level, ids, name
         high = level.chunk[0]
@@ -106,12 +105,6 @@ class LabelFile:
         self._kept: tuple[int, NDArray[np.uint8]] | None = None
         self._lock = threading.Lock()
         self._end = weakref.finalize(self, lease.release) if lease is not None else None
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self.whole(), dtype)
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         """Integers and slices of positive steps.
@@ -137,6 +130,9 @@ class LabelFile:
         else:
             block = self._checked(y0, y1, x0, x1)
         return block[::ys, ::xs][tuple(slice(None) if isinstance(p, slice) else 0 for p in parts)]
+
+    def _whole(self) -> NDArray[np.uint8]:
+        return self.whole()
 
     def whole(self) -> NDArray[np.uint8]:
         """All of it, in memory.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .assembling import assemble
 from .axes import named_axes
 from .errors import ImageError
+from .lazy_array import LazyArray
 from .pyramid_cache import identity_of
 from .sharing import Lease
 from .stack import Stack
@@ -88,7 +89,7 @@ def dicom_series(path: Path) -> str | None:
         return None
 
 
-class SlideArray:
+class SlideArray(LazyArray):
     """A level of a slide as an array (rows, columns, 3), read where it is asked for, from several threads.
 
     OpenSlide places regions by pixels of the finest level. Where these are no whole number to one of a coarser level,
@@ -117,13 +118,6 @@ class SlideArray:
         high, wide = own if all(_LEAST <= n <= _MOST for n in own) else (_TILE, _TILE)
         self._tile = min(high, height), min(wide, width)
         self.shape, self.chunks, self.dtype = (height, width, 3), (*self._tile, 3), np.dtype(np.uint8)
-        self.ndim, self.size = 3, height * width * 3
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self[()], dtype)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Integers and slices of positive steps."""

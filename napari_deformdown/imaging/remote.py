@@ -9,6 +9,7 @@ from typing import IO, Any, cast
 import tifffile
 
 from .errors import ImageError
+from .lazy_array import LazyArray
 from .ome_zarr import open_zarr_node
 from .remote_file import INSTALL, RemoteFile, file_system
 from .stack import Stack
@@ -118,7 +119,7 @@ def _check_alone(tiff: tifffile.TiffFile, name: str) -> None:
         raise ImageError(f"{name} is one of {len(others) + 1} files of an image. Download them all first.")
 
 
-class RemoteZarrArray:
+class RemoteZarrArray(LazyArray):
     """A zarr array at a URL, so that it is known to lie there: its chunks are fetched by more threads than decode.
 
     Parameters
@@ -132,10 +133,6 @@ class RemoteZarrArray:
     def __init__(self, array: Any) -> None:
         self._array = array
         self.shape, self.dtype, self.chunks = array.shape, array.dtype, array.chunks
-        self.ndim, self.size = array.ndim, array.size
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
 
     def __getitem__(self, key: Any) -> Any:
         return self._array[key]

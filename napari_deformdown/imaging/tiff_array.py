@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .assembling import assemble
 from .jpeg2000 import from_ycbcr, is_untransformed
+from .lazy_array import LazyArray
 from .view import full_key
 
 __all__ = ["TiffArray", "TiffBytes", "level_array"]
@@ -94,7 +95,7 @@ class TiffBytes:
         return file
 
 
-class TiffArray:
+class TiffArray(LazyArray):
     """A level of a TIFF series: shape, dtype, chunks and slicing with any positive steps.
 
     Parameters
@@ -108,9 +109,7 @@ class TiffArray:
     def __init__(self, series: Any, file: TiffBytes) -> None:
         self._series, self._file, self.remote = series, file, file.remote
         key = self._key = series.keyframe
-        self.shape: tuple[int, ...] = tuple(int(n) for n in series.shape)
-        self.ndim = len(self.shape)
-        self.size = int(np.prod(self.shape))
+        self.shape = tuple(int(n) for n in series.shape)
         self._stored = np.dtype(series.dtype).newbyteorder(key.parent.byteorder)
         self.dtype = np.dtype(series.dtype).newbyteorder("=")
         self._lead = self.shape[: self.ndim - len(key.shape)]
@@ -143,12 +142,6 @@ class TiffArray:
         if lead < 0 or tuple(series.shape[lead:]) != tuple(key.shape):
             return False
         return series.dataoffset is not None or len(series.pages) == int(np.prod(series.shape[:lead]))
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self[()], dtype)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         parts = full_key(key, self.ndim)

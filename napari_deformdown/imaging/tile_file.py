@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .assembling import assemble
+from .lazy_array import LazyArray
 
 __all__ = ["TILE", "TileArray", "TileFile", "TileLayout", "TileWriter"]
 
@@ -168,7 +169,7 @@ class TileFile:
         self._file.close()
 
 
-class TileArray:
+class TileArray(LazyArray):
     """A level of a tile file as an array-like: shape, dtype, chunks and slicing.
 
     Parameters
@@ -186,15 +187,7 @@ class TileArray:
         last = (file.layout.channels,) if channel_axis else ()
         self.shape = (*file.layout.shapes[level], *last)
         self.dtype = np.dtype(file.layout.dtype)
-        self.ndim = len(self.shape)
-        self.size = int(np.prod(self.shape))
         self.chunks = (TILE, TILE, *last)
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self[:], dtype)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         parts: Sequence[Any] = key if isinstance(key, tuple) else (key,)

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .axes import chunk_lengths
+from .lazy_array import LazyArray
 
 __all__ = ["View", "full_key"]
 
 
-class View:
+class View(LazyArray):
     """An array in another order of axes, at a place along those left out, with some of its channels; read lazily.
 
     Parameters
@@ -49,8 +50,6 @@ class View:
         self.dtype = np.dtype(array.dtype)
         self.remote = bool(getattr(array, "remote", False))
         self.sequential = getattr(array, "sequential", False)  # to be read from top to bottom
-        self.ndim = len(order)
-        self.size = int(np.prod(self.shape))
         self.chunks: tuple[int, ...] | None = None
         chunks = chunk_lengths(array)
         if chunks is not None:
@@ -59,12 +58,6 @@ class View:
             self.chunks = tuple(len(self._channels) if a == "S" else sizes[a] for a in order)
         else:
             self._channels_apart = isinstance(array, np.ndarray)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self[()], dtype)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Integers and slices of any step, as numpy takes them."""

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..imaging.lazy_array import LazyArray
+
 __all__ = ["LazyLevel"]
 
 
-class LazyLevel:
+class LazyLevel(LazyArray):
     """An array of two axes whose parts are computed when they are asked for.
 
     Parameters
@@ -25,14 +27,8 @@ class LazyLevel:
         read(rows, columns) -> (len(rows), len(columns)) array, for any two ranges of pixels.
     """
 
-    ndim = 2
-
     def __init__(self, shape: tuple[int, int], dtype: Any, read: Callable[[range, range], NDArray[Any]]) -> None:
         self.shape, self.dtype, self._read = shape, np.dtype(dtype), read
-        self.size = shape[0] * shape[1]
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
         """numpy's basic indexing with whole numbers, slices and an ellipsis."""
@@ -54,7 +50,3 @@ class LazyLevel:
                 inner.append(0)
         rows, columns = chosen
         return self._read(rows, columns)[tuple(inner)]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        found = self._read(range(self.shape[0]), range(self.shape[1]))
-        return found if dtype is None else found.astype(dtype)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ..imaging.lazy_array import LazyArray
 
 __all__ = ["SlideLevel"]
 
@@ -19,7 +20,7 @@ Renderer = Callable[[Index, Index], npt.NDArray[np.uint8]]
 _TILE = 256
 
 
-class SlideLevel:
+class SlideLevel(LazyArray):
     """One level of a slide's image or labels, as a lazy uint8 array.
 
     Parameters
@@ -37,30 +38,9 @@ class SlideLevel:
         self._render = render
 
     @property
-    def ndim(self) -> int:
-        """Number of axes: 3 for images, 2 for labels."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that the whole level would take in memory."""
-        return self.size
-
-    @property
     def chunks(self) -> tuple[int, ...]:
         """Shape of the blocks that are best asked for at once."""
         return (_TILE, _TILE, *self.shape[2:])
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __repr__(self) -> str:
-        return f"SlideLevel(shape={self.shape}, dtype=uint8)"
 
     def __getitem__(self, key: Any) -> Any:
         """Pixels by numpy's rules for integers, slices and one Ellipsis.
@@ -91,13 +71,6 @@ class SlideLevel:
         # numpy gives an array without axes instead of a scalar where there is an Ellipsis.
         dots = isinstance(key, tuple) and any(part is Ellipsis for part in key)
         return np.array(result) if dots else result
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """The whole level; ``copy=False`` raises ValueError, as there is nothing to share."""
-        if copy is False:
-            raise ValueError("a slide level is computed, so an array of it is always a copy")
-        whole: npt.NDArray[Any] = self[...]
-        return whole if dtype is None else whole.astype(dtype, copy=False)
 
     def _blocks(self, rows: Index, columns: Index) -> npt.NDArray[np.uint8]:
         """Render in blocks, so that working memory does not grow with the region."""
