@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging import IGNORE
+from ..imaging.lazy_array import LazyArray
 from ..imaging.view import full_key
 from .boundaries import nearness
 from .calibration import spread
@@ -21,7 +22,7 @@ _PIXELS = 1 << 26
 _STRIP = 512
 
 
-class Within:
+class Within(LazyArray):
     """Labels of which nothing is known outside of a region, read where they are asked for.
 
     Parameters
@@ -34,7 +35,7 @@ class Within:
 
     def __init__(self, labels: Any, region: tuple[int, int, int, int]) -> None:
         self._labels, self._region = labels, region
-        self.shape, self.dtype, self.ndim = tuple(labels.shape), labels.dtype, 2
+        self.shape, self.dtype = tuple(labels.shape), np.dtype(labels.dtype)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Slices, as numpy takes them."""
