@@ -30,13 +30,17 @@ class ImagePrepared:
 
 @dataclass(frozen=True)
 class FinetuneStarted:
-    """Everything is read: strokes in all and by class name, how many are held back, and corrected pixels."""
+    """Everything is read: corrected images, strokes in all and by class name, how many are held back, corrected pixels.
+
+    `others` are images without corrections, on which the model is to stay as it is.
+    """
 
     images: int
     strokes: int
     held_back: int
     pixels: int
     by_class: dict[str, int] = field(default_factory=dict)
+    others: int = 0
 
 
 @dataclass(frozen=True)

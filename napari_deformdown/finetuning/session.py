@@ -70,6 +70,7 @@ class Session:
         self.reached: set[int] = set()
         strokes = sum(len(image.strokes) for image in images)
         self._hold = 0.0 if self.fresh else options.hold * (1 + _FEW / strokes)
+        self._others = [k for k, image in enumerate(images) if not image.strokes] if self._hold else []
         self._views: dict[tuple[int, int], tuple[Mirror, dict[str, _Held]]] = {}
         _train(self.tuned, self.fresh)
 
@@ -95,7 +96,8 @@ class Session:
         self._optimiser.zero_grad(set_to_none=True)
         losses: list[float] = []
         holds: list[float] = []
-        for index in self._next_images():
+        chosen = self._next_images()
+        for index in chosen:
             self.reached.add(index)
             image, strokes = self.images[index], self._seen(self.images[index])
             mirror, held = self._view(index)
@@ -112,7 +114,7 @@ class Session:
                     near, weights = (a.to(self.base.device) for a in (kept.probabilities[:, at], kept.weights[at]))
                     hold = hold_loss(looked.learnt_at(kept.points[at]), near, weights)
                     holds.append(float(hold.detach()))
-                    loss = loss + self._hold * hold
+                    loss = loss + self._hold / len(chosen) * hold
                 loss.backward()
         tuned = self.tuned
         parts = (tuned.segmenter,), (tuned.twin,), (tuned.density_net, tuned.context)
@@ -154,9 +156,10 @@ class Session:
             able = [k for k, image in enumerate(self.images) if self._seen(image)]
             order = torch.randperm(len(able), generator=self._generator).tolist()
             self._order = [able[k] for k in order]
-        rest = [k for k, image in enumerate(self.images) if not image.strokes] if self._hold else []
-        chosen = [rest[int(torch.randint(len(rest), (), generator=self._generator))]] if rest else []
-        return [self._order.pop(), *chosen]
+        chosen = [self._order.pop()]
+        if self._others:
+            chosen.append(self._others[int(torch.randint(len(self._others), (), generator=self._generator))])
+        return chosen
 
     @staticmethod
     def _seen(image: Prepared) -> list[Stroke]:

@@ -55,7 +55,8 @@ def finetune(
     model : DeformedSegmenter
         The base model, or one with fresh heads from `with_classes`; set to evaluation.
     images : sequence of CorrectedImage
-        All images of the session; those without corrections are only held.
+        All images of the session. On those without corrections the model is held near what the base makes of them, so
+        that other images of their kind keep their labels: each step looks at a corrected one and at one of these.
     budget : (int, int), optional
         Sampling points; the model's own without it.
     options : FinetuneOptions, optional
@@ -144,8 +145,8 @@ def finetune(
 
 
 def data_fingerprint(images: Sequence[CorrectedImage]) -> str:
-    """A hash of all images' names and corrections; their order does not matter."""
-    each = sorted(f"{image.called} {image.corrections.fingerprint}" for image in images)
+    """A hash of all corrected images' names and corrections; their order does not matter."""
+    each = sorted(f"{i.called} {i.corrections.fingerprint}" for i in images if not i.corrections.is_empty)
     return hashlib.sha256("\n".join(each).encode()).hexdigest()
 
 
@@ -160,13 +161,15 @@ def _hold_back(images: Sequence[Prepared], options: FinetuneOptions) -> None:
 
 def _started(images: Sequence[Prepared], model: DeformedSegmenter) -> FinetuneStarted:
     all_strokes = [s for image in images for s in image.strokes]
+    corrected = sum(bool(image.strokes) for image in images)
     by_class = Counter(model.config.classes[s.label].name for s in all_strokes)
     return FinetuneStarted(
-        len(images),
+        corrected,
         len(all_strokes),
         sum(len(image.held) for image in images),
         sum(s.area for s in all_strokes),
         dict(by_class),
+        len(images) - corrected,
     )
 
 
@@ -182,7 +185,8 @@ def _record(
     return {
         "base": model.config.name,
         "fresh": is_fresh(model),
-        "images": [image.called for image in images],
+        "images": [image.called for image in images if not image.corrections.is_empty],
+        "others": [image.called for image in images if image.corrections.is_empty],
         "data": data_fingerprint(images),
         "strokes": sum(len(image.strokes) for image in ready),
         "corrected_pixels": sum(s.area for image in ready for s in image.strokes),
