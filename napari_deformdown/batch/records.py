@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..imaging.errors import ImageError
+from ..imaging.json_text import json_text
 from ..masks import open_mask, record_path
-from ..masks.json_text import json_text
 from ..network.catalogue import find_model
 
 __all__ = ["is_foreign", "is_made", "model_digest", "publish", "seal", "size_of"]

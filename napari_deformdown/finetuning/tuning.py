@@ -146,7 +146,8 @@ def finetune(
 def data_fingerprint(images: Sequence[CorrectedImage]) -> str:
     """A hash of all images' names and corrections; their order does not matter."""
     each = sorted(f"{image.called} {image.corrections.fingerprint}" for image in images)
-    return hashlib.sha256("\n".join(each).encode()).hexdigest()
+    # names of files may be bytes that are no text
+    return hashlib.sha256("\n".join(each).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _hold_back(images: Sequence[Prepared], options: FinetuneOptions) -> None:

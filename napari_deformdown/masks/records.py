@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
+from ..imaging.json_text import json_text
 from ..imaging.pieces import add_pieces
-from .json_text import json_text
 from .placing import check_target, complete
 
 if TYPE_CHECKING:
