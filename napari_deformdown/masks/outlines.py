@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
 from ..network.config import LabelClass
+from .features import class_name, polygons_in
 from .opening import MaskFile, classes_in, made_of, some_color
 from .records import read_record
 from .source import is_background
 
-__all__ = ["Outlines", "class_name", "open_outlines"]
+__all__ = ["Outlines", "open_outlines"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def open_outlines(
     try:
         data = json.loads(path.read_text("utf-8"))
         features = list(_features(data))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ImageError(f"{path.name} cannot be read as GeoJSON: {error}.") from error
     inside = data.get("napari-deformdown") if isinstance(data, dict) else None
     record = inside if isinstance(inside, dict) else read_record(path)
@@ -138,27 +139,10 @@ def _features(data: Any) -> Iterator[tuple[str, str, Sequence[Any]]]:
     found = properties.get("classification")
     entry: Mapping[str, Any] = found if isinstance(found, Mapping) else {"name": found}
     name, color = class_name(entry) or "Unclassified", _color(entry)
-    for rings in _polygons(geometry):
-        yield name, color, rings
-
-
-def class_name(entry: Mapping[str, Any]) -> str:
-    """The name in a classification as QuPath writes it: whole, or in newer versions its parts; empty without."""
-    name, parts = entry.get("name"), entry.get("names")
-    return str(name or (": ".join(str(part) for part in parts) if isinstance(parts, list) else ""))
-
-
-def _polygons(geometry: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-    """Rings of every polygon in a geometry."""
-    kind, coordinates = geometry.get("type"), geometry.get("coordinates") or ()
-    if kind == "GeometryCollection":
-        for part in geometry.get("geometries") or ():
-            yield from _polygons(part)
-    # points and lines have no pixels, nor has an empty polygon
-    elif kind in ("Polygon", "MultiPolygon"):
-        for polygon in [coordinates] if kind == "Polygon" else coordinates:
-            if rings := [ring for ring in polygon if ring]:
-                yield rings
+    for _, polygon in polygons_in(geometry):
+        # points and lines have no pixels, nor has an empty ring
+        if polygon is not None and (rings := [ring for ring in polygon if ring]):
+            yield name, color, rings
 
 
 def _color(entry: Mapping[str, Any]) -> str:
