@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ..imaging.errors import ImageError
 from ..network.config import METHODS
 from .arguments import parse_budget, parse_count
-from .images import add_view, check_files
+from .images import add_view
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def _run(options: argparse.Namespace) -> int:
     slides = find_slides(options.images, recursive=options.recursive, without=options.output)
     check_outputs(slides, options.output, formats)
     masks = [options.output / f"{slide.name}{ending}" for slide in slides for ending in formats]
-    check_files(options.json, given=[slide.source for slide in slides], outputs=masks)
+    given: list[Path | str] = [*model_files(options.model), *(slide.source for slide in slides)]
+    check_files(options.json, given=given, outputs=masks)
 
     from ..batch import estimate_memory, local_threads, make_job, staging_folder
     from ..batch.job import load_model_of

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
 from .arguments import parse_budget, parse_methods
-from .images import add_image, check_files, opened
+from .images import add_image, opened
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
 
     if len(options.methods) < 2:
         raise ImageError("A comparison has two methods at least, such as --methods uniform,learnt.")
-    check_files(options.json, given=[options.image, options.labels])
+    check_files(options.json, given=[options.image, options.labels, *model_files(options.model)])
     model = load_model(options.model, options.device)
     with Bars() as bars, opened(options, model.config, bars) as (pyramid, truth):
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..imaging.errors import ImageError
 from ..samples.errors import MissingDataError
 from .arguments import parse_budgets, parse_count, parse_methods
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
     import torch
 
     from ..evaluation import LabelledImage, average, check_images, evaluate, to_csv, to_markdown
-    from ..evaluation.plots import save_plots
+    from ..evaluation.plots import plot_paths, save_plots
     from ..imaging import find_pairs, label_source, open_labels
     from ..network import load_model
 
@@ -86,6 +87,10 @@ def _run(options: argparse.Namespace) -> int:
     model = load_model(options.model, options.device)
     folder, ids = label_source(options.labels, len(model.config.classes))
     pairs = find_pairs(options.images, folder)
+    given = [*model_files(options.model), *(path for pair in pairs for path in (pair.image, pair.labels))]
+    given += [options.labels] if options.labels.is_file() else []
+    plots = plot_paths(options.plots) if options.plots is not None and options.plots.is_dir() else []
+    check_files(*(getattr(options, kind) for kind in _FILES), *plots, given=given)
     images = [LabelledImage(pair.name, pair.image, partial(open_labels, pair.labels, ids)) for pair in pairs]
     failed: list[str] = []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
-from .images import is_same
+from .outputs import check_masks
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -120,13 +120,9 @@ def _run(options: argparse.Namespace) -> int:
     from ..masks import check_export, export_mask, open_mask
 
     known: dict[str, Any] = {}
+    check_masks(options.output, mask=options.mask, image=options.image)
     for output in options.output:
-        for kind, given in (("mask", options.mask), ("image", options.image)):
-            if given is not None and is_same(output, given):
-                raise ImageError(f"The output {output} is the {kind} itself. Give another name.")
         check_export(output, overwrite=True)
-    if len(set(options.output)) < len(options.output):
-        raise ImageError("Two outputs have the same name. Give each its own.")
     if options.image is not None:
         known = _of_image(options.image)
     with Bars() as bars, open_mask(options.mask, classes=options.names, **known) as mask:

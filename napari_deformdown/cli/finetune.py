@@ -16,6 +16,7 @@ from ..training.palette import class_colors
 from ..versions.record import NAME as VERSION
 from ..versions.record import checked_name, read_version
 from .arguments import parse_budget, parse_count
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def _run(options: argparse.Namespace) -> int:
     settings = _options(options)
     _check_outputs(options)
     files = find_corrected(options.images, options.corrections)
+    read = [path for file in files for path in (file.image, file.corrections)]
+    check_files(options.events, options.json, given=[*read, *model_files(options.model), options.output])
 
     import torch
 

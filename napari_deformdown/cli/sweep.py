@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..imaging.errors import ImageError
 from ..samples.errors import MissingDataError
 from .arguments import parse_budgets, parse_methods
-from .images import add_image, check_files, opened
+from .images import add_image, opened
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def _run(options: argparse.Namespace) -> int:
     from ..evaluation.report import to_curve
     from ..network import load_model
 
-    check_files(options.json, options.csv, options.plot, given=[options.image, options.labels])
+    given = [options.image, options.labels, *model_files(options.model)]
+    check_files(options.json, options.csv, options.plot, given=given)
     if options.plot is not None:
         if options.plot.suffix.lower() not in (".svg", ".png", ".pdf"):
             raise ImageError(f"Plots are written as .svg, .png or .pdf, not {options.plot.name!r}.")

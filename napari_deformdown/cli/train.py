@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ..imaging.errors import ImageError
 from ..network.config import ModelError
 from .arguments import parse_count
+from .outputs import check_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ def _run(options: argparse.Namespace) -> int:
 
     plan = load_plan(options.config)
     _check_output(options.output, options.restart)
+    pairs = [*plan.training_pairs, *plan.validation_pairs]
+    read = [options.config, *(path for pair in pairs for path in (pair.image, pair.labels))]
+    if options.events is not None and options.events.parent.is_dir():
+        check_files(options.events, given=read)
     # of the processes that torchrun starts, the first one speaks
     speaks = os.environ.get("RANK", "0") == "0"
     with _opened(options.events if speaks else None, options) as events, Bars() as bars:
