@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
-from .arguments import parse_budget, parse_methods
+from .arguments import parse_budget, parse_methods, parse_path
 from .images import add_image, opened
 from .outputs import check_files, model_files
 from .progress import Bars
@@ -46,7 +45,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         metavar="NAME,...",
         help="how sampling points are placed, two at least; default: uniform,learnt",
     )
-    compare.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    compare.add_argument("--json", type=parse_path, metavar="FILE", help="write the figures there")
     compare.set_defaults(run=_run)
 
 

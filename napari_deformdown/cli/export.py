@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
+from .arguments import parse_path
 from .outputs import check_masks
 from .progress import Bars
 
@@ -24,11 +25,14 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         "export", parents=[common], help="write a saved mask in another format, at another level, or a part of it"
     )
     export.add_argument(
-        "mask", type=Path, metavar="MASK", help=".tif, .ome.tif, .ome.zarr, .png, or .geojson as QuPath exports it"
+        "mask",
+        type=parse_path,
+        metavar="MASK",
+        help=".tif, .ome.tif, .ome.zarr, .png, or .geojson as QuPath exports it",
     )
     export.add_argument(
         "--output",
-        type=Path,
+        type=parse_path,
         action="append",
         required=True,
         metavar="FILE",
@@ -44,7 +48,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     export.add_argument(
         "--image",
-        type=Path,
+        type=parse_path,
         metavar="IMAGE",
         help="the mask's image: its size and pixel size, for .geojson without them",
     )

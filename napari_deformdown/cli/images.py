@@ -6,11 +6,10 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
-from .arguments import parse_at, parse_channels
+from .arguments import parse_at, parse_channels, parse_path
 
 if TYPE_CHECKING:
     from ..imaging import Pyramid
@@ -23,7 +22,7 @@ __all__ = ["add_image", "add_view", "opened"]
 def add_image(parser: argparse.ArgumentParser) -> None:
     """The image, its labels, and which part of it."""
     parser.add_argument("image", metavar="IMAGE", help="TIFF, OME-Zarr, PNG or JPEG; or a URL of the first two")
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="true class ids, PNG, TIFF or OME-Zarr")
+    parser.add_argument("--labels", type=parse_path, metavar="FILE", help="true class ids, PNG, TIFF or OME-Zarr")
     add_view(parser)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..network.config import METHODS
-from .arguments import parse_at, parse_budget, parse_channels, parse_image
+from .arguments import parse_at, parse_budget, parse_channels, parse_image, parse_path
 from .export import add_export_options, export_options
 from .outputs import check_files, check_masks, model_files
 from .progress import Bars
@@ -40,7 +39,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     segment.add_argument(
         "--output",
-        type=Path,
+        type=parse_path,
         action="append",
         required=True,
         metavar="FILE",
@@ -56,7 +55,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     segment.add_argument(
         "--channels", type=parse_channels, metavar="N,...", help="channels by position from 0 or by name, e.g. 0,DAPI"
     )
-    segment.add_argument("--json", type=Path, metavar="FILE", help="write cost and settings there")
+    segment.add_argument("--json", type=parse_path, metavar="FILE", help="write cost and settings there")
     segment.add_argument("--device", default="auto", help="auto, cpu, cuda, mps; default: auto")
     segment.set_defaults(run=_run)
 

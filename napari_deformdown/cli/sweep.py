@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
 from ..samples.errors import MissingDataError
-from .arguments import parse_budgets, parse_methods
+from .arguments import parse_budgets, parse_methods, parse_path
 from .images import add_image, opened
 from .outputs import check_files, model_files
 from .progress import Bars
@@ -47,10 +46,10 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         metavar="NAME,...",
         help="how sampling points are placed; default: uniform,learnt",
     )
-    sweep.add_argument("--json", type=Path, metavar="FILE", help="write the points of the curve there")
-    sweep.add_argument("--csv", type=Path, metavar="FILE", help="write them there, as a table")
+    sweep.add_argument("--json", type=parse_path, metavar="FILE", help="write the points of the curve there")
+    sweep.add_argument("--csv", type=parse_path, metavar="FILE", help="write them there, as a table")
     sweep.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw mean IoU, or without labels what has settled, over pixels"
+        "--plot", type=parse_path, metavar="FILE", help="draw mean IoU, or without labels what has settled, over pixels"
     )
     sweep.set_defaults(run=_run)
 
