@@ -94,6 +94,20 @@ def test_outlines_without_their_size_take_it_from_the_image(folder, tmp_path, ca
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "q.tif"), tifffile.imread(folder / "m.tif"))
 
 
+@pytest.mark.parametrize("ending", [".geojson", ".coco.json"])
+def test_regions_of_a_class_without_a_name_are_not_left_out(folder, tmp_path, capsys, ending) -> None:
+    """As painted into a mask in another program."""
+    (tmp_path / "m.tif.json").write_bytes((folder / "m.tif.json").read_bytes())
+    labels = tifffile.imread(folder / "m.tif")
+    labels[100:300, 100:300], labels[300:, :] = 5, 255
+    tifffile.imwrite(tmp_path / "m.tif", labels)
+    words = ["export", str(tmp_path / "m.tif"), "--output", str(tmp_path / f"n{ending}")]
+    assert "holds the id 5, but only the classes 0 to 3 are known" in said(words, capsys)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.tif", "m.tif.json"]
+    assert main([*words, "--names", "ocean,land,lake,Antarctica,ice,cloud"]) == 0
+    assert "cloud" in (tmp_path / f"n{ending}").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
