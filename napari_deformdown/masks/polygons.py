@@ -12,7 +12,7 @@ from ..imaging.errors import ImageError
 from ..imaging.label_ids import IGNORE
 from ..imaging.progress import Progress
 from .regions import Corners, RegionScan
-from .source import Window
+from .source import Window, is_background
 from .tiles import TILE, painted, workers
 
 __all__ = ["Polygon", "polygons", "trace"]
@@ -76,9 +76,11 @@ def polygons(
     Raises
     ------
     ImageError
-        If there are ids without a class, whose regions would be lost.
+        If all classes are asked for and there are ids without one, whose regions would be lost.
     """
     rows, columns = window.shape
+    # who asks for some classes leaves out others knowingly
+    everything = {i for i, c in enumerate(window.classes) if not is_background(c.name)} <= set(classes)
     scan = RegionScan(classes, nodes)
     step = max(1, min(TILE, _STRIP // columns))
     limit = _HELD
@@ -86,7 +88,8 @@ def polygons(
         for y in range(0, rows, step):
             bottom = min(y + step, rows)
             strip = painted(window, 0, y, bottom, 0, columns, pool)
-            _check_named(strip, len(window.classes))
+            if everything:
+                _check_named(strip, len(window.classes))
             scan.add(strip)
             if scan.held > limit and bottom < rows:
                 yield from _linked(scan.take())
