@@ -55,7 +55,7 @@ def check_files(*paths: Path | None, given: Sequence[Path | str | None] = (), ou
 
 
 def check_masks(outputs: Sequence[Path], **given: Path | str | None) -> None:
-    """Whether masks take the place of nothing that was given, nor of each other.
+    """Whether masks take the place of nothing that was given, nor of each other, and files lie in no zarr folder.
 
     Parameters
     ----------
@@ -77,6 +77,12 @@ def check_masks(outputs: Sequence[Path], **given: Path | str | None) -> None:
                     raise ImageError(f"The output {output} is the {kind} itself. Give another name.")
                 if place in name.parents:
                     raise ImageError(f"The {kind} {source} lies in the output {output}. Give another name.")
+        # labels of OME-Zarr may lie within their image, other files may not
+        around = None if place.suffix.lower() == ".zarr" else _around(place, set())
+        if around is not None:
+            raise ImageError(
+                f"{output} lies in {around}, to which no other files belong. Give a file in another folder."
+            )
         if any(place in other.parents for other in places):
             raise ImageError(f"Another output lies in the output {output}. Give a name in another folder.")
     if len(set(places)) < len(places):
