@@ -11,18 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..imaging.errors import ImageError
-from ..masks import open_mask, record_path
-from ..masks.json_text import json_text
+from ..imaging.identity import image_identity
+from ..imaging.json_text import json_text
+from ..masks import record_path
+from ..masks.cut_short import is_cut_short
 from ..network.catalogue import find_model
 
 __all__ = ["is_foreign", "is_made", "model_digest", "publish", "seal", "size_of"]
 
 _KEY = "batch"
-# Rows that are read at a time.
-_STRIP = 1024
 
 
 def model_digest(name: str | Path) -> str:
@@ -42,43 +40,57 @@ def model_digest(name: str | Path) -> str:
 
 
 def is_made(mask: Path, made_from: Mapping[str, Any]) -> bool:
-    """Whether a mask lies there complete, and was made from just this."""
+    """Whether a mask lies there complete and as it was written, and was made from just this."""
     try:
         sealed = _read(record_path(mask))[_KEY]
-        return bool(sealed["made_from"] == json.loads(json.dumps(made_from)) and sealed["bytes"] == size_of(mask))
-    except (OSError, ValueError, KeyError, TypeError):
+        if sealed["made_from"] != json.loads(json.dumps(made_from)) or sealed["bytes"] != size_of(mask):
+            return False
+        # a copy has another time, but the same content
+        return bool(sealed["state"] == image_identity(mask) or sealed["digest"] == digest_of(mask))
+    except (ImageError, OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def is_foreign(mask: Path) -> bool:
-    """Whether something is in a mask's place that no batch has put there, or that was changed since."""
+    """Whether something is in a mask's place that no batch has put there, or that was changed since.
+
+    Its content decides, as an edit may leave size and time as they were.
+    """
     if not (mask.exists() or mask.is_symlink()):
         return False
     try:
-        sealed, found = _read(record_path(mask))[_KEY]["bytes"], size_of(mask)
+        sealed = _read(record_path(mask))[_KEY]
+        # while one is being replaced, either the new or an old one lies there
+        if digest_of(mask) in (sealed["digest"], *sealed.get("before", ())):
+            return False
+        shorter = sealed["bytes"] is None or size_of(mask) < sealed["bytes"]
     except (OSError, ValueError, KeyError, TypeError):
         return True
-    # none while it is being replaced: what lies there is a batch's own, the old mask or the new one; and what was cut
-    # short, by a disk that failed, is nobody's work
-    return sealed is not None and (found > sealed or (found < sealed and _is_whole(mask)))
-
-
-def _is_whole(mask: Path) -> bool:
-    """Whether all of a mask can be read."""
-    try:
-        with open_mask(mask) as found:
-            for top in range(0, found.shape[0], _STRIP):
-                np.asarray(found.array[top : top + _STRIP])
-    except (ImageError, OSError, ValueError):
-        return False
-    return True
+    # what was cut short, by a disk that failed, is nobody's work
+    return not (shorter and is_cut_short(mask))
 
 
 def seal(mask: Path, made_from: Mapping[str, Any]) -> Path:
     """Say in the record of a complete mask what it was made from; returns the record."""
     path = record_path(mask)
-    _write(path, {**_read(path), _KEY: {"made_from": dict(made_from), "bytes": size_of(mask)}})
+    state = {"bytes": size_of(mask), "state": image_identity(mask), "digest": digest_of(mask)}
+    _write(path, {**_read(path), _KEY: {"made_from": dict(made_from), **state}})
     return path
+
+
+def digest_of(path: Path) -> str:
+    """A digest of all that a file holds, or of names and content of all files in a folder; read in small blocks."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, _hash).hexdigest()
+    found = _hash()
+    for inner in sorted(p for p in path.rglob("*") if p.is_file()):
+        found.update(repr((inner.relative_to(path).as_posix(), digest_of(inner))).encode())
+    return found.hexdigest()
+
+
+def _hash() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=20)
 
 
 def size_of(path: Path) -> int:
@@ -102,7 +114,7 @@ def publish(staged: Path, mask: Path) -> None:
     """
     record, final = record_path(staged), record_path(mask)
     pending = _read(record)
-    _write(final, {**pending, _KEY: {**pending[_KEY], "bytes": None}})
+    _write(final, {**pending, _KEY: {**pending[_KEY], "bytes": None, "before": _digests(final)}})
     if mask.is_dir():  # a folder is not replaced in one step
         old = staged.with_name(f"{staged.name}.old")
         os.replace(mask, old)
@@ -111,6 +123,15 @@ def publish(staged: Path, mask: Path) -> None:
     else:
         os.replace(staged, mask)
     os.replace(record, final)
+
+
+def _digests(record: Path) -> list[str]:
+    """Of the masks that a batch has put beside a record, as far as it says so."""
+    try:
+        sealed = _read(record)[_KEY]
+        return [sealed["digest"], *sealed.get("before", ())]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _read(path: Path) -> dict[str, Any]:

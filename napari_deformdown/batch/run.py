@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..imaging.errors import ImageError
+from ..imaging.ome_zarr import is_zarr
 from ..imaging.urls import is_url
 from ..network.catalogue import find_model, list_models
 from ..network.config import METHODS, ModelError
@@ -70,20 +71,26 @@ def make_job(
 
 
 def check_outputs(slides: Sequence[Slide], output: Path, formats: Sequence[str]) -> None:
-    """Nothing that is to be written may replace a slide.
+    """Nothing that is to be written may replace a slide, or come to lie within an image.
 
     Raises
     ------
     ImageError
         If it would.
     """
+    around = next((folder for folder in (output.resolve(), *output.resolve().parents) if is_zarr(folder)), None)
+    if around is not None:
+        raise ImageError(
+            f"{output} lies in {around}, to which no other files belong. Give another folder for the masks."
+        )
+    local = {Path(slide.source).resolve() for slide in slides if not is_url(slide.source)}
     for slide in slides:
-        if is_url(slide.source):
-            continue
         for ending in formats:
             mask = output / f"{slide.name}{ending}"
-            if mask.exists() and mask.samefile(slide.source):
-                raise ImageError(f"The mask of {slide.source} would replace the image itself. Give another folder.")
+            own = not is_url(slide.source) and mask.exists() and mask.samefile(slide.source)
+            if own or mask.resolve() in local:
+                image = "the image itself" if own else f"{mask}, an image of this batch"
+                raise ImageError(f"The mask of {slide.source} would replace {image}. Give another folder.")
 
 
 def run_batch(

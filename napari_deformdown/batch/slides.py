@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from ..imaging.errors import ImageError
 from ..imaging.label_ids import shortened
@@ -17,11 +18,15 @@ from ..imaging.pairs import stem_of
 from ..imaging.readers import SUFFIXES
 from ..imaging.remote_file import file_system
 from ..imaging.urls import file_name, is_url, local_path
-from ..masks.records import has_record
+from ..masks.records import has_record, record_in
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 __all__ = ["Slide", "find_slides"]
 
 _MAGIC = re.compile(r"[*?\[]")
+_REMOTE_SUFFIXES = (*SUFFIXES, ".zarr")
 
 
 @dataclass(frozen=True)
@@ -158,11 +163,37 @@ def _remote(url: str) -> Iterator[Slide]:
     else:
         yield Slide(url, _stem(file_name(url)))
         return
-    for path in sorted(p.rstrip("/") for p in paths):
-        if PurePosixPath(path).suffix.lower() in (*SUFFIXES, ".zarr"):
-            inner = PurePosixPath(path.split("://")[-1].strip("/"))
+    images = [p for p in sorted(p.rstrip("/") for p in paths) if PurePosixPath(p).suffix.lower() in _REMOTE_SUFFIXES]
+    masks = _remote_masks(url, fs, images)
+    for path in images:
+        if path not in masks:
+            inner = _plain(path)
             parent = inner.parent.relative_to(base) if inner.is_relative_to(base) else PurePosixPath()
             yield Slide(fs.unstrip_protocol(path), (parent / _stem(inner.name)).as_posix())
+
+
+def _remote_masks(url: str, fs: AbstractFileSystem, images: Sequence[str]) -> set[str]:
+    """Those of the paths that are masks by the records beside them."""
+    found: set[str] = set()
+    beside: dict[str, set[PurePosixPath]] = {}
+    for path in images:
+        folder = path.rpartition("/")[0]
+        if folder not in beside:
+            beside[folder] = {_plain(str(p)) for p in _listed(url, fs.ls, f"{folder}/", detail=False)}
+        record = f"{path}.json"
+        if _plain(record) in beside[folder]:
+            try:
+                text = fs.cat_file(record)
+            except Exception as error:  # as below
+                raise ImageError(f"{record}, beside an image, cannot be read: {error}. Try again later.") from error
+            if record_in(text) is not None:
+                found.add(path)
+    return found
+
+
+def _plain(path: str) -> PurePosixPath:
+    """A path as all listings of a file system have it."""
+    return PurePosixPath(path.split("://")[-1].strip("/"))
 
 
 def _listed(url: str, listing: object, path: str, **options: object) -> list[str]:

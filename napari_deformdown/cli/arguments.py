@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..imaging.urls import is_url
+from ..imaging.urls import is_url, local_path
 from ..network.config import METHODS
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "parse_count",
     "parse_image",
     "parse_methods",
+    "parse_path",
 ]
 
 if TYPE_CHECKING:
@@ -98,6 +99,22 @@ def parse_at(text: str) -> dict[str, int]:
             raise argparse.ArgumentTypeError(f"a plane is written like Z=0 or Z=0,T=3, not {text!r}")
         found[axis.upper()] = int(number)
     return found
+
+
+def parse_path(text: str) -> Path:
+    """A path on this machine.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If the text is an address.
+    """
+    path = local_path(text) if is_url(text) else Path(text)
+    if path is None:
+        raise argparse.ArgumentTypeError(
+            f"only images that are segmented may lie at an address; it is a path on this machine, not {text!r}"
+        )
+    return path
 
 
 def parse_image(text: str) -> Path | str:

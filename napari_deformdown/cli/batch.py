@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
 from ..network.config import METHODS
-from .arguments import parse_budget, parse_count
-from .images import add_view, check_files
+from .arguments import parse_budget, parse_count, parse_path
+from .images import add_view
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         metavar="HxW",
         help="rows x columns of sampling points, e.g. 128x256",
     )
-    batch.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where masks go; made if missing")
+    batch.add_argument(
+        "--output", type=parse_path, required=True, metavar="FOLDER", help="where masks go; made if missing"
+    )
     batch.add_argument(
         "--format",
         action="append",
@@ -79,7 +82,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     batch.add_argument(
         "--threads", type=parse_count, metavar="N", help="CPU threads of a worker's network; default: shared fairly"
     )
-    batch.add_argument("--json", type=Path, metavar="FILE", help="write what became of each slide there")
+    batch.add_argument("--json", type=parse_path, metavar="FILE", help="write what became of each slide there")
     add_view(batch)
     batch.set_defaults(run=_run)
 
@@ -93,7 +96,8 @@ def _run(options: argparse.Namespace) -> int:
     slides = find_slides(options.images, recursive=options.recursive, without=options.output)
     check_outputs(slides, options.output, formats)
     masks = [options.output / f"{slide.name}{ending}" for slide in slides for ending in formats]
-    check_files(options.json, given=[slide.source for slide in slides], outputs=masks)
+    given: list[Path | str] = [*model_files(options.model), *(slide.source for slide in slides)]
+    check_files(options.json, given=given, outputs=masks)
 
     from ..batch import estimate_memory, local_threads, make_job, staging_folder
     from ..batch.job import load_model_of

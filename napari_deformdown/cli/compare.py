@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
-from .arguments import parse_budget, parse_methods
-from .images import add_image, check_files, opened
+from .arguments import parse_budget, parse_methods, parse_path
+from .images import add_image, opened
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         metavar="NAME,...",
         help="how sampling points are placed, two at least; default: uniform,learnt",
     )
-    compare.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    compare.add_argument("--json", type=parse_path, metavar="FILE", help="write the figures there")
     compare.set_defaults(run=_run)
 
 
@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
 
     if len(options.methods) < 2:
         raise ImageError("A comparison has two methods at least, such as --methods uniform,learnt.")
-    check_files(options.json, given=[options.image, options.labels])
+    check_files(options.json, given=[options.image, options.labels, *model_files(options.model)])
     model = load_model(options.model, options.device)
     with Bars() as bars, opened(options, model.config, bars) as (pyramid, truth):
         try:

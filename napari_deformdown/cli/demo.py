@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..samples.errors import MissingDataError
+from .arguments import parse_path
 
 if TYPE_CHECKING:
     from .arguments import Commands
@@ -24,7 +24,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         "display, writes screenshot.png, mask_uniform.tif and mask_learnt.tif into a folder and exits.",
     )
     demo.add_argument("--sample", default="synthetic-slide", help="default: %(default)s")
-    demo.add_argument("--output", type=Path, metavar="DIR", help="write there and exit")
+    demo.add_argument("--output", type=parse_path, metavar="DIR", help="write there and exit")
     demo.set_defaults(run=_run)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
 from ..samples.errors import MissingDataError
-from .arguments import parse_budgets, parse_count, parse_methods
+from .arguments import parse_budgets, parse_count, parse_methods, parse_path
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         "full resolution. Prints a table, unless files are named for the figures.",
     )
     evaluate.add_argument("--model", required=True, metavar="NAME_OR_FOLDER")
-    evaluate.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of images")
+    evaluate.add_argument("--images", type=parse_path, required=True, metavar="DIR", help="folder of images")
     evaluate.add_argument(
         "--labels",
-        type=Path,
+        type=parse_path,
         required=True,
         metavar="DIR",
         help="folder of class ids, PNG or TIFF, named as the images; or a TOML, JSON or CSV file that maps other ids",
@@ -64,11 +65,13 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         metavar="N",
         help="CPU threads, for seconds that can be compared; default: torch's",
     )
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the averaged rows there")
-    evaluate.add_argument("--images-json", type=Path, metavar="FILE", help="write the rows of each image there")
-    evaluate.add_argument("--csv", type=Path, metavar="FILE", help="write the averaged rows there, as a table")
-    evaluate.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for people there")
-    evaluate.add_argument("--plots", type=Path, metavar="FOLDER", help="draw quality over pixels and over seconds")
+    evaluate.add_argument("--json", type=parse_path, metavar="FILE", help="write the averaged rows there")
+    evaluate.add_argument("--images-json", type=parse_path, metavar="FILE", help="write the rows of each image there")
+    evaluate.add_argument("--csv", type=parse_path, metavar="FILE", help="write the averaged rows there, as a table")
+    evaluate.add_argument("--markdown", type=parse_path, metavar="FILE", help="write a summary for people there")
+    evaluate.add_argument(
+        "--plots", type=parse_path, metavar="FOLDER", help="draw quality over pixels and over seconds"
+    )
     evaluate.set_defaults(run=_run)
 
 
@@ -76,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     import torch
 
     from ..evaluation import LabelledImage, average, check_images, evaluate, to_csv, to_markdown
-    from ..evaluation.plots import save_plots
+    from ..evaluation.plots import plot_paths, save_plots
     from ..imaging import find_pairs, label_source, open_labels
     from ..network import load_model
 
@@ -86,6 +89,10 @@ def _run(options: argparse.Namespace) -> int:
     model = load_model(options.model, options.device)
     folder, ids = label_source(options.labels, len(model.config.classes))
     pairs = find_pairs(options.images, folder)
+    given = [*model_files(options.model), *(path for pair in pairs for path in (pair.image, pair.labels))]
+    given += [options.labels] if options.labels.is_file() else []
+    plots = plot_paths(options.plots) if options.plots is not None and options.plots.is_dir() else []
+    check_files(*(getattr(options, kind) for kind in _FILES), *plots, given=given)
     images = [LabelledImage(pair.name, pair.image, partial(open_labels, pair.labels, ids)) for pair in pairs]
     failed: list[str] = []
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
-from .images import is_same
+from .arguments import parse_path
+from .outputs import check_masks
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         "export", parents=[common], help="write a saved mask in another format, at another level, or a part of it"
     )
     export.add_argument(
-        "mask", type=Path, metavar="MASK", help=".tif, .ome.tif, .ome.zarr, .png, or .geojson as QuPath exports it"
+        "mask",
+        type=parse_path,
+        metavar="MASK",
+        help=".tif, .ome.tif, .ome.zarr, .png, or .geojson as QuPath exports it",
     )
     export.add_argument(
         "--output",
-        type=Path,
+        type=parse_path,
         action="append",
         required=True,
         metavar="FILE",
@@ -44,7 +48,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     export.add_argument(
         "--image",
-        type=Path,
+        type=parse_path,
         metavar="IMAGE",
         help="the mask's image: its size and pixel size, for .geojson without them",
     )
@@ -120,13 +124,9 @@ def _run(options: argparse.Namespace) -> int:
     from ..masks import check_export, export_mask, open_mask
 
     known: dict[str, Any] = {}
+    check_masks(options.output, mask=options.mask, image=options.image)
     for output in options.output:
-        for kind, given in (("mask", options.mask), ("image", options.image)):
-            if given is not None and is_same(output, given):
-                raise ImageError(f"The output {output} is the {kind} itself. Give another name.")
         check_export(output, overwrite=True)
-    if len(set(options.output)) < len(options.output):
-        raise ImageError("Two outputs have the same name. Give each its own.")
     if options.image is not None:
         known = _of_image(options.image)
     with Bars() as bars, open_mask(options.mask, classes=options.names, **known) as mask:

@@ -15,7 +15,8 @@ from ..network.config import LabelClass, ModelError
 from ..training.palette import class_colors
 from ..versions.record import NAME as VERSION
 from ..versions.record import checked_name, read_version
-from .arguments import parse_budget, parse_count
+from .arguments import parse_budget, parse_count, parse_path
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -36,15 +37,19 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         "writes a new version's folder, which --model of other commands takes.",
     )
     finetune.add_argument("--model", required=True, metavar="NAME_OR_FOLDER", help="the base model")
-    finetune.add_argument("--images", type=Path, required=True, metavar="DIR", help="images; those corrected are used")
+    finetune.add_argument(
+        "--images", type=parse_path, required=True, metavar="DIR", help="images; those corrected are used"
+    )
     finetune.add_argument(
         "--corrections",
-        type=Path,
+        type=parse_path,
         required=True,
         metavar="DIR",
         help="by the images' names: label images with 0 = unlabelled and class k stored as k + 1, or .geojson",
     )
-    finetune.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="a new folder for the version")
+    finetune.add_argument(
+        "--output", type=parse_path, required=True, metavar="FOLDER", help="a new folder for the version"
+    )
     finetune.add_argument(
         "--classes",
         type=parse_classes,
@@ -76,8 +81,10 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     finetune.add_argument(
         "--threads", type=parse_count, metavar="N", help="CPU threads of the network; default: torch's"
     )
-    finetune.add_argument("--events", type=Path, metavar="FILE", help="write what happens there, a JSON line each")
-    finetune.add_argument("--json", type=Path, metavar="FILE", help="write the version's record there")
+    finetune.add_argument(
+        "--events", type=parse_path, metavar="FILE", help="write what happens there, a JSON line each"
+    )
+    finetune.add_argument("--json", type=parse_path, metavar="FILE", help="write the version's record there")
     finetune.set_defaults(run=_run)
 
 
@@ -126,6 +133,8 @@ def _run(options: argparse.Namespace) -> int:
     settings = _options(options)
     _check_outputs(options)
     files = find_corrected(options.images, options.corrections)
+    read = [path for file in files for path in (file.image, file.corrections)]
+    check_files(options.events, options.json, given=[*read, *model_files(options.model), options.output])
 
     import torch
 

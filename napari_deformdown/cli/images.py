@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
-from ..imaging.urls import is_url, local_path
-from .arguments import parse_at, parse_channels
+from .arguments import parse_at, parse_channels, parse_path
 
 if TYPE_CHECKING:
     from ..imaging import Pyramid
     from ..network import ModelConfig
     from .progress import Bars
 
-__all__ = ["add_image", "add_view", "check_files", "is_same", "opened"]
+__all__ = ["add_image", "add_view", "opened"]
 
 
 def add_image(parser: argparse.ArgumentParser) -> None:
     """The image, its labels, and which part of it."""
     parser.add_argument("image", metavar="IMAGE", help="TIFF, OME-Zarr, PNG or JPEG; or a URL of the first two")
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="true class ids, PNG, TIFF or OME-Zarr")
+    parser.add_argument("--labels", type=parse_path, metavar="FILE", help="true class ids, PNG, TIFF or OME-Zarr")
     add_view(parser)
 
 
@@ -64,43 +62,3 @@ def opened(options: argparse.Namespace, config: ModelConfig, bars: Bars) -> Iter
         ids = LabelIds(len(config.classes))
         with LabelledImage(pyramid.name, pyramid, partial(open_labels, options.labels, ids)).opened() as found:
             yield found
-
-
-def check_files(*paths: Path | None, given: Sequence[Path | str | None] = (), outputs: Sequence[Path] = ()) -> None:
-    """Whether files can be written, and destroy nothing, before the work starts.
-
-    Parameters
-    ----------
-    *paths : Path, optional
-        Reports, tables and plots.
-    given : sequence of path or str, optional
-        Images, labels and masks that the command reads.
-    outputs : sequence of Path
-        Masks that the command writes, each with its record.
-
-    Raises
-    ------
-    ImageError
-        If one cannot be written, or would take the place of what was given, of an output, or of a mask's record.
-    """
-    from ..masks.records import is_record, record_path
-
-    wanted = [path for path in paths if path is not None]
-    taken = {name.resolve() for output in (outputs if wanted else ()) for name in (output, record_path(output))}
-    for path in wanted:
-        if path.is_dir() or not path.parent.is_dir():
-            raise ImageError(f"{path} cannot be written: give a file in a folder that is there.")
-        if any(is_same(path, name) for name in given if name is not None):
-            raise ImageError(f"{path} is a file that is read here, and would be lost. Give another name.")
-        if path.resolve() in taken or is_record(path):
-            raise ImageError(f"{path} is the name of a mask, or of the record beside one. Give another name.")
-
-
-def is_same(path: Path, given: Path | str) -> bool:
-    """Whether a path leads to the very file or folder that was given; what is not there is none, nor is a far URL."""
-    if isinstance(given, str):
-        local = local_path(given) if is_url(given) else Path(given)
-        if local is None:
-            return False
-        given = local
-    return path.exists() and given.exists() and path.samefile(given)

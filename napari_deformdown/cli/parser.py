@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from ..imaging.errors import Cancelled, ImageError
@@ -32,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 1 for a failure in mid-work."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.DEBUG if options.debug else logging.WARNING)
+    with _any_name_printed():
+        return _done(options)
+
+
+def _done(options: argparse.Namespace) -> int:
     try:
         code: int = options.run(options)
         return code
@@ -44,6 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(error, FAILED, options.debug)
     except Exception as error:  # nobody is to read a traceback who has not asked for it
         return _say(error, FAILED, options.debug, f"An unexpected {type(error).__name__}, see --debug: ")
+
+
+@contextmanager
+def _any_name_printed() -> Iterator[None]:
+    """Names of files that are no text end no command: what cannot be printed is escaped."""
+    out = sys.stdout
+    if not isinstance(out, io.TextIOWrapper) or out.errors != "strict":
+        yield
+        return
+    out.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        out.reconfigure(errors="strict")
 
 
 def _say(error: BaseException, code: int, debug: bool, before: str = "") -> int:

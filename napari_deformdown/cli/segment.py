@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..imaging.errors import ImageError
 from ..network.config import METHODS
-from .arguments import parse_at, parse_budget, parse_channels, parse_image
+from .arguments import parse_at, parse_budget, parse_channels, parse_image, parse_path
 from .export import add_export_options, export_options
-from .images import check_files, is_same
+from .outputs import check_files, check_masks, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -42,7 +39,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     segment.add_argument(
         "--output",
-        type=Path,
+        type=parse_path,
         action="append",
         required=True,
         metavar="FILE",
@@ -58,7 +55,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     segment.add_argument(
         "--channels", type=parse_channels, metavar="N,...", help="channels by position from 0 or by name, e.g. 0,DAPI"
     )
-    segment.add_argument("--json", type=Path, metavar="FILE", help="write cost and settings there")
+    segment.add_argument("--json", type=parse_path, metavar="FILE", help="write cost and settings there")
     segment.add_argument("--device", default="auto", help="auto, cpu, cuda, mps; default: auto")
     segment.set_defaults(run=_run)
 
@@ -69,8 +66,10 @@ def _run(options: argparse.Namespace) -> int:
     from ..masks import check_export, export_mask, make_record
     from ..network import load_model, segment
 
-    _check_outputs(options.image, options.output)
-    check_files(options.json, given=[options.image], outputs=options.output)
+    check_masks(options.output, image=options.image)
+    for output in options.output:
+        check_export(output, overwrite=True)
+    check_files(options.json, given=[options.image, *model_files(options.model)], outputs=options.output)
     model = load_model(options.model, options.device)
     chosen = {"axes": options.axes, "at": options.at, "channels": options.channels}
     with Bars() as bars, open_image(options.image, **chosen, progress=bars.stage("opening")) as pyramid:
@@ -107,15 +106,3 @@ def _run(options: argparse.Namespace) -> int:
         }
         options.json.write_text(json.dumps(cost, indent=2) + "\n", "utf-8")
     return 0
-
-
-def _check_outputs(image: Path | str, outputs: Sequence[Path]) -> None:
-    """Everything about the outputs that can be known before the work starts."""
-    from ..masks import check_export
-
-    for output in outputs:
-        if is_same(output, image):
-            raise ImageError(f"The output {output} is the image itself. Give another name.")
-        check_export(output, overwrite=True)
-    if len(set(outputs)) < len(outputs):
-        raise ImageError("Two outputs have the same name. Give each its own.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
 from ..samples.errors import MissingDataError
-from .arguments import parse_budgets, parse_methods
-from .images import add_image, check_files, opened
+from .arguments import parse_budgets, parse_methods, parse_path
+from .images import add_image, opened
+from .outputs import check_files, model_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         metavar="NAME,...",
         help="how sampling points are placed; default: uniform,learnt",
     )
-    sweep.add_argument("--json", type=Path, metavar="FILE", help="write the points of the curve there")
-    sweep.add_argument("--csv", type=Path, metavar="FILE", help="write them there, as a table")
+    sweep.add_argument("--json", type=parse_path, metavar="FILE", help="write the points of the curve there")
+    sweep.add_argument("--csv", type=parse_path, metavar="FILE", help="write them there, as a table")
     sweep.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw mean IoU, or without labels what has settled, over pixels"
+        "--plot", type=parse_path, metavar="FILE", help="draw mean IoU, or without labels what has settled, over pixels"
     )
     sweep.set_defaults(run=_run)
 
@@ -60,7 +60,8 @@ def _run(options: argparse.Namespace) -> int:
     from ..evaluation.report import to_curve
     from ..network import load_model
 
-    check_files(options.json, options.csv, options.plot, given=[options.image, options.labels])
+    given = [options.image, options.labels, *model_files(options.model)]
+    check_files(options.json, options.csv, options.plot, given=given)
     if options.plot is not None:
         if options.plot.suffix.lower() not in (".svg", ".png", ".pdf"):
             raise ImageError(f"Plots are written as .svg, .png or .pdf, not {options.plot.name!r}.")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..imaging.errors import ImageError
 from ..network.config import ModelError
-from .arguments import parse_count
+from .arguments import parse_count, parse_path
+from .outputs import check_files
 from .progress import Bars
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
         description="Trains a model as a configuration file says and writes it into a folder. A training that was "
         "stopped goes on where it was when the same command is given again.",
     )
-    train.add_argument("config", type=Path, metavar="CONFIG.toml", help="images, classes, model and training")
-    train.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the model is written")
+    train.add_argument("config", type=parse_path, metavar="CONFIG.toml", help="images, classes, model and training")
+    train.add_argument("--output", type=parse_path, required=True, metavar="FOLDER", help="where the model is written")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda, mps; default: auto")
     train.add_argument("--threads", type=parse_count, metavar="N", help="CPU threads of the network; default: torch's")
     train.add_argument("--restart", action="store_true", help="begin anew where FOLDER holds a model or a part of it")
-    train.add_argument("--events", type=Path, metavar="FILE", help="write what happens there, a JSON line each")
+    train.add_argument("--events", type=parse_path, metavar="FILE", help="write what happens there, a JSON line each")
     train.set_defaults(run=_run)
 
 
@@ -47,6 +48,10 @@ def _run(options: argparse.Namespace) -> int:
 
     plan = load_plan(options.config)
     _check_output(options.output, options.restart)
+    pairs = [*plan.training_pairs, *plan.validation_pairs]
+    read = [options.config, *(path for pair in pairs for path in (pair.image, pair.labels))]
+    if options.events is not None and options.events.parent.is_dir():
+        check_files(options.events, given=read)
     # of the processes that torchrun starts, the first one speaks
     speaks = os.environ.get("RANK", "0") == "0"
     with _opened(options.events if speaks else None, options) as events, Bars() as bars:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
 from ..imaging.label_ids import shortened
-from ..masks.outlines import class_name
+from ..masks.features import class_name, polygons_in
 from ..network.config import LabelClass
 from .painted import Corrections
 
@@ -105,24 +105,21 @@ def _ignored(name: str | None) -> bool:
 
 def _polygons(geometry: Any, name: str) -> Iterator[list[Ring]]:
     """Outer ring and holes of each polygon."""
-    kind = geometry.get("type") if isinstance(geometry, dict) else None
-    if kind == "GeometryCollection":
-        for part in geometry.get("geometries", ()):
-            yield from _polygons(part, name)
-        return
-    if kind not in ("Polygon", "MultiPolygon"):
-        raise ImageError(f"{name} holds a geometry of type {kind}, which has no area. Export polygons.")
-    coordinates = geometry.get("coordinates")
-    for polygon in [coordinates] if kind == "Polygon" else coordinates or ():
-        if polygon in ([], [[]]):  # as some programs write one without any corner
-            continue
+    damaged = f"{name} holds a polygon without proper coordinates: it may be damaged."
+    try:
+        found = list(polygons_in(geometry if isinstance(geometry, dict) else {}))
+    except (AttributeError, TypeError) as error:
+        raise ImageError(damaged) from error
+    for kind, polygon in found:
+        if polygon is None:
+            raise ImageError(f"{name} holds a geometry of type {kind}, which has no area. Export polygons.")
         try:
             rings = [np.asarray(ring, np.float64)[:, :2] for ring in polygon]
             fine = bool(rings) and all(len(r) >= 3 and np.isfinite(r).all() for r in rings)
         except (TypeError, ValueError, IndexError):
             fine = False
         if not fine:
-            raise ImageError(f"{name} holds a polygon without proper coordinates: it may be damaged.")
+            raise ImageError(damaged)
         yield rings
 
 

@@ -11,7 +11,7 @@ from .report import pixels_seen
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["check_plots", "draw", "save_plots"]
+__all__ = ["check_plots", "draw", "plot_paths", "save_plots"]
 
 Row = Mapping[str, Any]
 
@@ -52,6 +52,11 @@ def check_plots() -> None:
         raise ImportError(f'Plots need matplotlib ({error}): pip install "napari-deformdown[plots]"') from error
 
 
+def plot_paths(folder: Path) -> list[Path]:
+    """The files that `save_plots` writes."""
+    return [folder / f"{name}.{suffix}" for name in AXES for suffix in ("svg", "png")]
+
+
 def save_plots(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write `pixels` and `seconds` as SVG and PNG.
 
@@ -69,13 +74,12 @@ def save_plots(rows: Sequence[Row], folder: Path) -> list[Path]:
     """
     check_plots()
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths = plot_paths(folder)
     for name in AXES:
         figure = draw(rows, name)
-        for suffix in ("svg", "png"):
-            path = folder / f"{name}.{suffix}"
-            figure.savefig(path, dpi=150)
-            paths.append(path)
+        for path in paths:
+            if path.stem == name:
+                figure.savefig(path, dpi=150)
     return paths
 
 

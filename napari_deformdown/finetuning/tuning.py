@@ -147,7 +147,8 @@ def finetune(
 def data_fingerprint(images: Sequence[CorrectedImage]) -> str:
     """A hash of all corrected images' names and corrections; their order does not matter."""
     each = sorted(f"{i.called} {i.corrections.fingerprint}" for i in images if not i.corrections.is_empty)
-    return hashlib.sha256("\n".join(each).encode()).hexdigest()
+    # names of files may be bytes that are no text
+    return hashlib.sha256("\n".join(each).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _hold_back(images: Sequence[Prepared], options: FinetuneOptions) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
+from ..imaging.json_text import json_text
 from ..imaging.progress import Progress
-from .json_text import json_text
 from .polygons import Polygon, polygons
 from .source import Window
 

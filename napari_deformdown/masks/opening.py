@@ -24,7 +24,7 @@ from ..imaging.view import View
 from ..network.config import LabelClass
 from .ome_xml import classes_of_xml, record_of_xml
 from .records import KIND, read_record
-from .source import ArrayMask, Frame, Region
+from .source import ArrayMask, Frame, Region, check_count
 
 __all__ = ["MaskFile", "open_mask"]
 
@@ -134,6 +134,7 @@ def open_mask(
         from .outlines import open_outlines
 
         return open_outlines(path, _as_classes(classes), shape, pixel_size)
+    check_count(classes or (), path.name)
     beside = read_record(path)
     _check_holds(path, beside)
     ids = LabelIds(255)

@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 
 from ..imaging.errors import ImageError
 from ..network.config import LabelClass
+from .features import class_name, polygons_in
 from .opening import MaskFile, classes_in, made_of, some_color
 from .records import read_record
-from .source import is_background
+from .source import check_count, is_background
 
-__all__ = ["Outlines", "class_name", "open_outlines"]
+__all__ = ["Outlines", "open_outlines"]
+
+
+_NO_FEATURES = "it does not hold features with polygons as GeoJSON has them. Export it anew."
 
 
 @dataclass(frozen=True)
@@ -87,19 +91,27 @@ def open_outlines(
     Raises
     ------
     ImageError
-        If it is missing, is no GeoJSON, or does not say how large its image is.
+        If it is missing, is no GeoJSON, does not say how large its image is, or says that it is of another size.
     """
     if not path.is_file():
         raise ImageError(f"There is no file {path}.")
     try:
         data = json.loads(path.read_text("utf-8"))
         features = list(_features(data))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ImageError(f"{path.name} cannot be read as GeoJSON: {error}.") from error
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ImageError(f"{path.name} cannot be read as GeoJSON: {_NO_FEATURES}") from error
     inside = data.get("napari-deformdown") if isinstance(data, dict) else None
     record = inside if isinstance(inside, dict) else read_record(path)
-    if shape is None and record.get("image_size"):
-        shape = int(record["image_size"][0]), int(record["image_size"][1])
+    if record.get("image_size"):
+        known_shape = int(record["image_size"][0]), int(record["image_size"][1])
+        if shape is not None and tuple(shape) != known_shape:
+            raise ImageError(
+                f"{path.name} is of an image of {known_shape[0]:,} x {known_shape[1]:,} pixels, but the one given has "
+                f"{shape[0]:,} x {shape[1]:,}. Give its own image, or none."
+            )
+        shape = known_shape
     if shape is None:
         raise ImageError(f"{path.name} does not say how large its image is. Give the image as well (--image).")
     if pixel_size is None and record.get("pixel_size"):
@@ -119,9 +131,8 @@ def open_outlines(
         rest = next((i for i, c in enumerate(known) if is_background(c.name)), 0)
         outlines = Outlines(shape, polygons, rest)
     except (ValueError, TypeError, IndexError) as error:
-        raise ImageError(f"{path.name} cannot be read as GeoJSON: {error}.") from error
-    if len(known) > 255:
-        raise ImageError(f"{path.name} has {len(known)} classes, more than the 255 that a mask can hold.")
+        raise ImageError(f"{path.name} cannot be read as GeoJSON: {_NO_FEATURES}") from error
+    check_count(known, path.name)
     return MaskFile(outlines, tuple(known), pixel_size, None, None, made_of(record))
 
 
@@ -138,27 +149,10 @@ def _features(data: Any) -> Iterator[tuple[str, str, Sequence[Any]]]:
     found = properties.get("classification")
     entry: Mapping[str, Any] = found if isinstance(found, Mapping) else {"name": found}
     name, color = class_name(entry) or "Unclassified", _color(entry)
-    for rings in _polygons(geometry):
-        yield name, color, rings
-
-
-def class_name(entry: Mapping[str, Any]) -> str:
-    """The name in a classification as QuPath writes it: whole, or in newer versions its parts; empty without."""
-    name, parts = entry.get("name"), entry.get("names")
-    return str(name or (": ".join(str(part) for part in parts) if isinstance(parts, list) else ""))
-
-
-def _polygons(geometry: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-    """Rings of every polygon in a geometry."""
-    kind, coordinates = geometry.get("type"), geometry.get("coordinates") or ()
-    if kind == "GeometryCollection":
-        for part in geometry.get("geometries") or ():
-            yield from _polygons(part)
-    # points and lines have no pixels, nor has an empty polygon
-    elif kind in ("Polygon", "MultiPolygon"):
-        for polygon in [coordinates] if kind == "Polygon" else coordinates:
-            if rings := [ring for ring in polygon if ring]:
-                yield rings
+    for _, polygon in polygons_in(geometry):
+        # points and lines have no pixels, nor has an empty ring
+        if polygon is not None and (rings := [ring for ring in polygon if ring]):
+            yield name, color, rings
 
 
 def _color(entry: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ from typing import IO, Any
 import numpy as np
 
 from ..imaging.errors import ImageError
+from ..imaging.json_text import json_text
 from ..imaging.progress import Progress
-from .json_text import json_text
 from .source import Window
 from .tiles import TILE, painted, workers
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..imaging.errors import ImageError
+from ..imaging.label_ids import IGNORE
 from ..imaging.progress import Progress
 from .regions import Corners, RegionScan
-from .source import Window
+from .source import Window, is_background
 from .tiles import TILE, painted, workers
 
 __all__ = ["Polygon", "polygons", "trace"]
@@ -70,15 +72,25 @@ def polygons(
         same corners along what they share.
     progress : callable, optional
         Called with (rows done, rows in all); may raise `Cancelled`.
+
+    Raises
+    ------
+    ImageError
+        If all classes are asked for and there are ids without one, whose regions would be lost.
     """
     rows, columns = window.shape
+    # who asks for some classes leaves out others knowingly
+    everything = {i for i, c in enumerate(window.classes) if not is_background(c.name)} <= set(classes)
     scan = RegionScan(classes, nodes)
     step = max(1, min(TILE, _STRIP // columns))
     limit = _HELD
     with workers() as pool:
         for y in range(0, rows, step):
             bottom = min(y + step, rows)
-            scan.add(painted(window, 0, y, bottom, 0, columns, pool))
+            strip = painted(window, 0, y, bottom, 0, columns, pool)
+            if everything:
+                _check_named(strip, len(window.classes))
+            scan.add(strip)
             if scan.held > limit and bottom < rows:
                 yield from _linked(scan.take())
                 limit = max(_HELD, 2 * scan.held)
@@ -86,6 +98,17 @@ def polygons(
                 progress(bottom, rows)
     scan.finish()
     yield from _linked(scan.take())
+
+
+def _check_named(labels: NDArray[np.uint8], count: int) -> None:
+    if labels.max() < count:
+        return
+    nameless = [i for i in np.unique(labels).tolist() if count <= i < IGNORE]
+    if nameless:
+        raise ImageError(
+            f"The mask holds the id {nameless[0]}, but only the classes 0 to {count - 1} are known, and outlines have "
+            "a class each. Give the names of all classes, on the command line with --names."
+        )
 
 
 def _linked(corners: Corners) -> Iterator[Polygon]:

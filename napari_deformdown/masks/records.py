@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..imaging.errors import ImageError
+from ..imaging.json_text import json_text
 from ..imaging.pieces import add_pieces
-from .json_text import json_text
 from .placing import check_target, complete
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "known_record",
     "make_record",
     "read_record",
+    "record_in",
     "record_path",
     "write_record",
 ]
@@ -173,12 +174,20 @@ def write_record(path: Path, record: Mapping[str, Any]) -> Path:
     return beside
 
 
-def _parsed(path: Path) -> dict[str, Any] | None:
+def record_in(text: str | bytes) -> dict[str, Any] | None:
+    """The record of a mask that a text holds; None where it holds none."""
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(text)
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and found.get("kind") == KIND else None
+
+
+def _parsed(path: Path) -> dict[str, Any] | None:
+    try:
+        return record_in(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _software() -> dict[str, str]:

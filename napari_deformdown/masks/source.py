@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..imaging.errors import ImageError
 from ..network.config import LabelClass
 
-__all__ = ["ArrayMask", "Frame", "MaskSource", "Region", "Window", "smallest_level"]
+__all__ = ["ArrayMask", "Frame", "MaskSource", "Region", "Window", "check_count", "smallest_level"]
 
 Region = tuple[int, int, int, int]
 # Pyramids end with a level whose longer side is at most this.
@@ -263,6 +263,18 @@ class Window:
         labels = self.source.labels
         alone: dict[str, Any] = {"threads": 1} if "threads" in inspect.signature(labels).parameters else {}
         return partial(labels, **alone)
+
+
+def check_count(classes: Sequence[object], name: str) -> None:
+    """Whether a mask can hold so many classes.
+
+    Raises
+    ------
+    ImageError
+        If it cannot.
+    """
+    if len(classes) > _LARGEST_ID:
+        raise ImageError(f"{name} has {len(classes)} classes, more than the {_LARGEST_ID} that a mask can hold.")
 
 
 def is_background(name: str) -> bool:

@@ -98,10 +98,11 @@ def write_session(session: Session, path: Path) -> None:
         If it cannot be written.
     """
     from ..imaging.atomic import write_atomically
+    from ..imaging.json_text import json_text
 
     content = {"kind": _KIND, "format": _FORMAT, **asdict(session)}
     try:
-        write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(path, json_text(content, indent=2) + "\n")
     except OSError as error:
         raise ImageError(f"{path} cannot be written: {error.strerror}. Choose another folder.") from error
 

@@ -236,6 +236,7 @@ class Shelf:
 
     def _write_own(self, gone: Sequence[str] = ()) -> None:
         from ..imaging.atomic import write_atomically
+        from ..imaging.json_text import json_text
 
         # what this window cannot read stays
         listed = self._listed() or []
@@ -246,7 +247,7 @@ class Shelf:
             listed.append({"name": name, "classes": classes, "source": shelved.source})
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.folder / _OWN, json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
+            write_atomically(self.folder / _OWN, json_text(listed, indent=2) + "\n")
         except OSError as error:
             raise ModelError(f"{self.folder} cannot be written: {error.strerror}.") from error
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ..imaging.json_text import json_text
 from ..network.config import ModelError
 
 __all__ = ["NAME", "Version", "checked_name", "read_version"]
@@ -72,7 +73,7 @@ class Version:
 
     def to_json(self) -> str:
         """As `version.json` holds it."""
-        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
+        return json_text({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
 
 
 def is_id(text: str) -> bool:

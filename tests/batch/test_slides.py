@@ -88,6 +88,29 @@ def test_remote_folders_and_patterns_are_listed() -> None:
         memory.rm("/deformdown-test", recursive=True)
 
 
+def test_remote_masks_with_a_record_are_no_slides(tmp_path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    mask = ArrayMask(np.zeros((40, 50), np.uint8), [LabelClass("background", "#000000")])
+    for name in ("m.tif", "n.ome.zarr", "more/m.tif", "more/n.ome.zarr"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        export_mask(mask, tmp_path / name)
+    zarr.save_array(tmp_path / "z.zarr", np.zeros((4, 4), np.uint8))
+    for name in ("a.tif", "more/b.svs", "more/b.svs.json"):  # and what is no record of a mask
+        (tmp_path / name).write_text("{}")
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            memory.pipe_file(f"/deformdown-masks/{path.relative_to(tmp_path).as_posix()}", path.read_bytes())
+    try:
+        assert names("memory://deformdown-masks/") == ["a", "z"] == names("memory://deformdown-masks/*")
+        assert names("memory://deformdown-masks/**") == ["a", "more/b", "z"]
+        assert names("memory://deformdown-masks/m.tif") == ["m"]  # what is named is taken
+        with pytest.raises(ImageError, match="holds no images"):
+            find_slides(["memory://deformdown-masks/more/*.tif"])
+    finally:
+        memory.rm("/deformdown-masks", recursive=True)
+
+
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [("{}/missing.tif", "There is no file"), ("{}/*.jpg", "holds no images"), ("{}/empty", "holds no images")],

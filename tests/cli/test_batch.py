@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -43,6 +46,18 @@ def test_a_broken_slide_is_listed_at_the_end_and_the_rest_is_done(folder, capsys
     (folder / "slides" / "broken.tif").write_bytes((folder / "slides" / "a.tif").read_bytes())
     assert main(words) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 done, 2 skipped, 0 failed; masks are in out"
+
+
+def test_a_folder_whose_name_is_no_text_ends_no_batch(folder) -> None:
+    odd = os.fsdecode(b"\xe4out")
+    try:
+        (folder / odd).mkdir()
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    words = [sys.executable, "-m", "napari_deformdown", "batch", "slides/a.tif", *WORDS, "--output", odd]
+    done = subprocess.run(words, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"}, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("utf-8").splitlines()[-1].endswith(r"masks are in \udce4out")
 
 
 def test_patterns_formats_and_methods(folder, capsys) -> None:
@@ -102,9 +117,6 @@ def test_bad_input_is_one_sentence_and_code_2(folder, words, sentence, capsys) -
 
 
 def test_help_names_every_command_and_needs_no_torch() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from napari_deformdown.cli import main\ntry: main(['batch', '--help'])\nexcept SystemExit: pass\n"
     )

@@ -120,6 +120,25 @@ def test_bad_input_is_one_sentence_and_code_2(words, sentence, earth_tiff, tmp_p
     assert not mask.exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["batch", "a.tif", "--model", "earth", "--budget", "64x128", "--output", "s3://bucket/masks"],
+        ["segment", "a.tif", "--model", "earth", "--budget", "64x128", "--output", "s3://bucket/m.tif"],
+        ["compare", "a.tif", "--model", "earth", "--budget", "64x128", "--labels", "https://host/m.tif"],
+        ["export", "https://host/m.tif", "--output", "m.png"],
+        ["train", "a.toml", "--output", "s3://bucket/model"],
+    ],
+)
+def test_an_address_where_a_path_belongs_is_one_sentence_and_makes_no_folder(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and "a path on this machine" in error and len(error.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture(scope="module")
 def stack_tiff(tmp_path_factory):
     """An OME-TIFF of two times with the Blue Marble's channels in another order, and one that is black."""

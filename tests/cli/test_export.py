@@ -94,6 +94,30 @@ def test_outlines_without_their_size_take_it_from_the_image(folder, tmp_path, ca
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "q.tif"), tifffile.imread(folder / "m.tif"))
 
 
+def test_an_image_of_another_size_is_not_that_of_the_outlines(folder, tmp_path, capsys) -> None:
+    tifffile.imwrite(tmp_path / "other.tif", np.zeros((500, 700, 3), np.uint8), photometric="rgb")
+    words = ["export", str(folder / "m.geojson"), "--output", str(tmp_path / "n.tif"), "--image"]
+    sentence = said([*words, str(tmp_path / "other.tif")], capsys)
+    assert "is of an image of 1,000 x 1,400 pixels, but the one given has 500 x 700" in sentence
+    assert not (tmp_path / "n.tif").exists()
+    assert main([*words, str(folder / "earth.tif")]) == 0
+
+
+@pytest.mark.parametrize("ending", [".geojson", ".coco.json"])
+def test_regions_of_a_class_without_a_name_are_not_left_out(folder, tmp_path, capsys, ending) -> None:
+    """As painted into a mask in another program."""
+    (tmp_path / "m.tif.json").write_bytes((folder / "m.tif.json").read_bytes())
+    labels = tifffile.imread(folder / "m.tif")
+    labels[100:300, 100:300], labels[300:, :] = 5, 255
+    tifffile.imwrite(tmp_path / "m.tif", labels)
+    words = ["export", str(tmp_path / "m.tif"), "--output", str(tmp_path / f"n{ending}")]
+    assert "holds the id 5, but only the classes 0 to 3 are known" in said(words, capsys)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.tif", "m.tif.json"]
+    assert main([*words, "--classes", "land"]) == 0
+    assert main([*words, "--names", "ocean,land,lake,Antarctica,ice,cloud"]) == 0
+    assert "cloud" in (tmp_path / f"n{ending}").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -110,6 +134,7 @@ def test_outlines_without_their_size_take_it_from_the_image(folder, tmp_path, ca
         (["{m}", "--output", "{tmp}/n.png", "--region", "5"], "0:512,100:900"),
         (["{m}", "--output", "{tmp}/n.geojson", "--classes", "moon"], "no class 'moon'"),
         (["{m}", "--output", "{tmp}/gone/n.png"], "no folder"),
+        (["{m}", "--output", "{tmp}/n.png", "--names", ",".join("abcd" * 70)], "more than the 255"),
     ],
 )
 def test_bad_input_is_one_sentence_and_code_2(folder, tmp_path, capsys, words, sentence) -> None:

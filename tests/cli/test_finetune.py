@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,3 +132,17 @@ def test_unknown_ids_are_said_and_leave_nothing(capsys, folders) -> None:
     code, _, err = run(capsys, folders, "--steps", 1)
     assert code == 2 and "7" in err[-1] and len(err) == 1
     assert sorted(p.name for p in folders.iterdir()) == ["base", "corrections", "images"]
+
+
+def test_images_whose_names_are_no_text_are_learnt_from(capsys, folders) -> None:
+    odd = os.fsdecode(b"Pr\xe4parat")
+    try:
+        for name in ("images", "corrections"):
+            (folders / name / "a.png").rename(folders / name / f"{odd}.png")
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    record = folders / "record.json"
+    code, _, err = run(capsys, folders, "--steps", 2, "--seconds", 0, "--name", "mine", "--json", record)
+    assert code == 0, err
+    assert read_version(folders / "new").settings["images"] == [odd, "b"]
+    assert json.loads(record.read_text("utf-8"))["settings"]["images"] == [odd, "b"]

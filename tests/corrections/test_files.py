@@ -11,6 +11,7 @@ from PIL import Image
 
 from napari_deformdown.corrections import Corrections, find_corrected, read_corrections
 from napari_deformdown.imaging import ImageError
+from napari_deformdown.masks import open_mask
 from napari_deformdown.network import LabelClass
 
 CLASSES = (LabelClass("Tissue", "#000000"), LabelClass("Gland", "#ffffff"))
@@ -83,6 +84,21 @@ def test_polygons_without_any_corner_are_passed_over(tmp_path) -> None:
     assert found.fingerprint == expected.fingerprint and not found.is_empty
 
 
+def test_polygons_are_found_by_the_rules_of_masks(tmp_path) -> None:
+    """Collections within collections, in the order of the file; nothing of what is empty."""
+    inner = {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [square(0, 0, 20, 20)]}]}
+    cut = {"type": "MultiPolygon", "coordinates": [[square(10, 0, 40, 20), square(20, 5, 30, 15)], [[]], []]}
+    both = feature(None)
+    both["geometry"] = {"type": "GeometryCollection", "geometries": [inner, cut]}
+    none = feature(None)
+    none["geometry"] = {"type": "GeometryCollection", "geometries": None}
+    path = written(tmp_path / "a.geojson", none, feature([]), both, feature([square(12, 2, 18, 8)], "Tissue"))
+    found = Corrections.from_geojson(path, SHAPE, CLASSES).at()
+    with open_mask(path, shape=SHAPE, classes=["none", *(c.name for c in CLASSES)]) as mask:
+        np.testing.assert_array_equal(mask.labels(), found)
+    assert (found == 2).sum() == 800 - 100 - 36 and (found == 1).sum() == 36
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -90,6 +106,7 @@ def test_polygons_without_any_corner_are_passed_over(tmp_path) -> None:
         ("[1, 2]", "no GeoJSON features"),
         (json.dumps(feature([[[1, 2], [3, 4]]])), "proper coordinates"),
         (json.dumps(feature([[["a", 2], [3, 4], [5, 6]]])), "proper coordinates"),
+        (json.dumps(feature(5, kind="MultiPolygon")), "proper coordinates"),
         (json.dumps(feature([1, 2], kind="Point")), "Point"),
         (json.dumps(feature([square(0, 0, 9, 9)], "Tumour")), "Tumour"),
         (json.dumps({"type": "Feature", "geometry": None, "properties": {}}), "none"),

@@ -142,9 +142,10 @@ def test_empty_geometries_and_collections_of_other_programs(tmp_path) -> None:
     with open_mask(tmp_path / "a.geojson", shape=(20, 30)) as mask:
         assert [c.name for c in mask.classes] == ["background", "Tumor"]
         assert (mask.labels() == 1).sum() == 100 + 25
-    for wrong in ([[[1], [2], [3]]], [[{"x": 1}]], [5], 5):
-        (tmp_path / "a.geojson").write_text(json.dumps([feature(wrong)]))
-        with pytest.raises(ImageError, match="cannot be read as GeoJSON"):
+    wrong = [[feature(bad)] for bad in ([[[1], [2], [3]]], [[{"x": 1}]], [5], 5)]
+    for data in (*wrong, {"type": "FeatureCollection"}, None, [None]):
+        (tmp_path / "a.geojson").write_text(json.dumps(data))
+        with pytest.raises(ImageError, match="cannot be read as GeoJSON: it does not hold features"):
             open_mask(tmp_path / "a.geojson", shape=(20, 30))
 
 

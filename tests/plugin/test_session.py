@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,12 @@ def test_a_session_comes_back_as_it_was_written(tmp_path):
     write_session(SESSION, tmp_path / "a.session.json")
     assert read_session(tmp_path / "a.session.json") == SESSION
     assert [p.name for p in tmp_path.iterdir()] == ["a.session.json"]
+
+
+def test_a_session_of_a_file_whose_name_is_no_text_comes_back(tmp_path):
+    odd = replace(SESSION, image=os.fsdecode(b"/data/gr\xf6\xdfe.tif"), image_name=os.fsdecode(b"gr\xf6\xdfe"))
+    write_session(odd, tmp_path / "a.session.json")
+    assert read_session(tmp_path / "a.session.json") == odd
 
 
 def test_a_session_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypatch):

@@ -45,6 +45,16 @@ def test_own_models_are_kept_by_name_and_start_fresh(tmp_path):
     assert "plants" not in Shelf(tmp_path).names()
 
 
+def test_classes_whose_names_are_no_text_are_kept(tmp_path):
+    """Names of classes may be taken from names of files."""
+    classes = [LabelClass("ground", "#101010"), LabelClass("Pr\udce4parat", "#20c020")]
+    Shelf(tmp_path).add_own("plants", classes)
+    Shelf(tmp_path).add_own("stones", classes[:1] + [LabelClass("Gefäß", "#20c020")])
+    again = Shelf(tmp_path)
+    assert again.config("plants").classes == tuple(classes)
+    assert again.config("stones").classes[1].name == "Gefäß"
+
+
 def test_a_broken_list_of_own_models_is_passed_over(tmp_path):
     (tmp_path / "own_models.json").write_text('[{"name": 3}]')
     assert "earth" in Shelf(tmp_path).names()
