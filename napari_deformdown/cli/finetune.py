@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "parse_classes"]
 
+# Images without corrections that are looked at as well: more would share the steps.
+_OTHERS = 4
+
 
 def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     """Add the command."""
@@ -38,7 +41,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     finetune.add_argument("--model", required=True, metavar="NAME_OR_FOLDER", help="the base model")
     finetune.add_argument(
-        "--images", type=parse_path, required=True, metavar="DIR", help="images; those corrected are used"
+        "--images", type=parse_path, required=True, metavar="DIR", help="images, corrected ones and others"
     )
     finetune.add_argument(
         "--corrections",
@@ -70,6 +73,14 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     finetune.add_argument(
         "--methods", type=_parse_methods, metavar="NAMES", help="uniform, learnt or both; default: uniform,learnt"
+    )
+    finetune.add_argument(
+        "--others",
+        type=_parse_others,
+        default=_OTHERS,
+        metavar="N",
+        help="of the images without corrections, at most so many: on them the model stays near what it was, so that "
+        f"others of their kind keep their labels; default: {_OTHERS}",
     )
     finetune.add_argument(
         "--held-back", type=_parse_number, metavar="SHARE", help=f"of the strokes; default: {FinetuneOptions.held_back}"
@@ -118,6 +129,12 @@ def _parse_number(text: str) -> float:
     return found
 
 
+def _parse_others(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"it is a whole number from 0, not {text!r}")
+    return int(text)
+
+
 def _parse_methods(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
@@ -128,11 +145,12 @@ def _options(options: argparse.Namespace) -> FinetuneOptions:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..corrections.files import find_corrected
+    from ..corrections.files import find_corrected, find_others
 
     settings = _options(options)
     _check_outputs(options)
     files = find_corrected(options.images, options.corrections)
+    others = find_others(options.images, files, options.others)
     read = [path for file in files for path in (file.image, file.corrections)]
     check_files(options.events, options.json, given=[*read, *model_files(options.model), options.output])
 
@@ -143,6 +161,7 @@ def _run(options: argparse.Namespace) -> int:
         FinetuneFinished,
         FinetuneStarted,
         FinetuneStep,
+        ImageLeftOut,
         VersionWritten,
         finetune_files,
     )
@@ -164,6 +183,7 @@ def _run(options: argparse.Namespace) -> int:
                 options.output,
                 options.budget,
                 settings,
+                others=others,
                 name=options.name,
                 start=start,
                 opened=bars.stage("opening"),
@@ -173,7 +193,9 @@ def _run(options: argparse.Namespace) -> int:
                     bars.note(f"loss {event.loss:.3f}, {event.seconds_left:.0f} s left")
                 elif isinstance(event, FinetuneStarted):
                     _say(f"{event.strokes} corrections on {event.images} images, {event.held_back} held back.")
-                elif isinstance(event, DoubtRaised):
+                    if event.others:
+                        _say(f"{event.others} of the images without corrections are to keep their labels.")
+                elif isinstance(event, (DoubtRaised, ImageLeftOut)):
                     _say(event.sentence)
                 elif isinstance(event, FinetuneFinished):
                     _tell(event)

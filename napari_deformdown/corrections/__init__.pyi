@@ -1,6 +1,7 @@
 from .changes import with_changes as with_changes
 from .files import CorrectedFile as CorrectedFile
 from .files import find_corrected as find_corrected
+from .files import find_others as find_others
 from .files import read_corrections as read_corrections
 from .merging import CorrectedLevel as CorrectedLevel
 from .merging import CorrectedSegmentation as CorrectedSegmentation

@@ -57,6 +57,15 @@ def find_corrected(images: Path, corrections: Path) -> list[CorrectedFile]:
     return [CorrectedFile(pictures[stem][0], paths[0], stem) for stem, paths in sorted(painted.items())]
 
 
+def find_others(images: Path, corrected: Sequence[CorrectedFile], most: int) -> list[Path]:
+    """Images of a folder without corrections, at most so many of them, spread over their names."""
+    known = {file.name for file in corrected}
+    found = _by_stem(p for p in sorted(images.iterdir()) if _is_image(p))
+    others = [paths[0] for stem, paths in sorted(found.items()) if stem not in known]
+    count = min(most, len(others))
+    return [others[(2 * k + 1) * len(others) // (2 * count)] for k in range(count)]
+
+
 def read_corrections(path: Path, shape: tuple[int, int], classes: Sequence[LabelClass]) -> Corrections:
     """Corrections from a file or folder of any kind.
 

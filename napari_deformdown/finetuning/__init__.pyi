@@ -4,6 +4,7 @@ from .events import FinetuneFinished as FinetuneFinished
 from .events import FinetuneStarted as FinetuneStarted
 from .events import FinetuneStep as FinetuneStep
 from .events import HeldBackScored as HeldBackScored
+from .events import ImageLeftOut as ImageLeftOut
 from .events import ImagePrepared as ImagePrepared
 from .folders import VersionWritten as VersionWritten
 from .folders import finetune_files as finetune_files

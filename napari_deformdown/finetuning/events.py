@@ -15,6 +15,7 @@ __all__ = [
     "FinetuneStarted",
     "FinetuneStep",
     "HeldBackScored",
+    "ImageLeftOut",
     "ImagePrepared",
 ]
 
@@ -26,6 +27,19 @@ class ImagePrepared:
     name: str
     number: int
     total: int
+
+
+@dataclass(frozen=True)
+class ImageLeftOut:
+    """An image without corrections that cannot be read, or does not fit the model: nothing is held on it."""
+
+    name: str
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        return f"{self.name} was left out: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -93,4 +107,6 @@ class FinetuneFinished:
     seconds: float
 
 
-FinetuneEvent = ImagePrepared | FinetuneStarted | FinetuneStep | HeldBackScored | DoubtRaised | FinetuneFinished
+FinetuneEvent = (
+    ImageLeftOut | ImagePrepared | FinetuneStarted | FinetuneStep | HeldBackScored | DoubtRaised | FinetuneFinished
+)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..corrections import CorrectedFile, read_corrections
-from ..imaging import open_image
+from ..corrections import CorrectedFile, Corrections, read_corrections
+from ..imaging import ImageError, open_image
+from ..imaging.pairs import stem_of
 from ..network import DeformedSegmenter
 from ..versions import Version, write_version
 from ..versions.record import checked_name
-from .events import FinetuneEvent, FinetuneFinished
+from .events import FinetuneEvent, FinetuneFinished, ImageLeftOut
 from .options import FinetuneOptions
 from .prepared import CorrectedImage
 from .tuning import finetune
@@ -37,6 +38,7 @@ def finetune_files(
     budget: tuple[int, int] | None = None,
     options: FinetuneOptions | None = None,
     *,
+    others: Sequence[Path] = (),
     name: str = "",
     start: Version | None = None,
     opened: Callable[[int, int], None] | None = None,
@@ -49,6 +51,8 @@ def finetune_files(
         From `find_corrected`.
     output : Path
         A new folder.
+    others : sequence of Path
+        Images without corrections, from `find_others`: the model stays near what it makes of them.
     name : str
         The version's; made of the model's and the number of corrections without it.
     start : Version, optional
@@ -74,7 +78,15 @@ def finetune_files(
             corrections = read_corrections(file.corrections, pyramid.shape, model.config.classes)
             images.append(CorrectedImage(pyramid, corrections, file.name))
             if opened is not None:
-                opened(number + 1, len(files))
+                opened(number + 1, len(files) + len(others))
+        for number, path in enumerate(others, len(files)):
+            try:
+                pyramid = stack.enter_context(open_image(path))
+                images.append(CorrectedImage(pyramid, Corrections(pyramid.shape), stem_of(path)))
+            except ImageError as error:
+                yield ImageLeftOut(path.name, str(error))
+            if opened is not None:
+                opened(number + 1, len(files) + len(others))
         for event in finetune(model, images, budget, options):
             yield event
             if isinstance(event, FinetuneFinished):

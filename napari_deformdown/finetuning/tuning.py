@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ..corrections import hold_back, strokes
+from ..imaging import ImageError
 from ..network import DeformedSegmenter, ModelError
 from .doubting import agreement_fell, contradicted, not_reached, too_small
 from .events import (
@@ -20,6 +21,7 @@ from .events import (
     FinetuneFinished,
     FinetuneStarted,
     FinetuneStep,
+    ImageLeftOut,
     ImagePrepared,
 )
 from .fresh import is_fresh
@@ -64,24 +66,27 @@ def finetune(
 
     Yields
     ------
-    ImagePrepared, FinetuneStarted, HeldBackScored, FinetuneStep, DoubtRaised, at last FinetuneFinished
+    ImageLeftOut, ImagePrepared, FinetuneStarted, HeldBackScored, FinetuneStep, DoubtRaised, at last FinetuneFinished
 
     Raises
     ------
     ImageError
-        If an image does not fit the model or its corrections.
+        If a corrected image does not fit the model or its corrections.
     ModelError
         If nothing is corrected, the budget is impossible, or the loss is no longer a number.
     """
     options, budget = options or FinetuneOptions(), budget or model.config.budget
     began = time.monotonic()
-    for image in images:
-        check_image(image, model.config)
-    if all(image.corrections.is_empty for image in images):
-        raise ModelError("Nothing is corrected yet: paint at least one correction first.")
-    model.eval()
     # what is painted meanwhile is for the next time
     taken = [replace(image, corrections=image.corrections.copy()) for image in images]
+    unfit = _unfit(taken, model)
+    if all(image.corrections.is_empty for image in taken):
+        raise ModelError("Nothing is corrected yet: paint at least one correction first.")
+    yield from unfit.values()
+    taken = [image for k, image in enumerate(taken) if k not in unfit]
+    if is_fresh(model):  # there is nothing to hold to
+        taken = [image for image in taken if not image.corrections.is_empty]
+    model.eval()
     ready: list[Prepared] = []
     for number, image in enumerate(taken, 1):
         one = prepare(
@@ -149,6 +154,19 @@ def data_fingerprint(images: Sequence[CorrectedImage]) -> str:
     each = sorted(f"{i.called} {i.corrections.fingerprint}" for i in images if not i.corrections.is_empty)
     # names of files may be bytes that are no text
     return hashlib.sha256("\n".join(each).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _unfit(images: Sequence[CorrectedImage], model: DeformedSegmenter) -> dict[int, ImageLeftOut]:
+    """Those without corrections that do not fit the model, by their positions; of the others all have to."""
+    found = {}
+    for number, image in enumerate(images):
+        try:
+            check_image(image, model.config)
+        except ImageError as error:
+            if not image.corrections.is_empty or image.corrections.shape != image.pyramid.shape:
+                raise
+            found[number] = ImageLeftOut(image.called, str(error))
+    return found
 
 
 def _hold_back(images: Sequence[Prepared], options: FinetuneOptions) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from napari_deformdown.cli import main
+from napari_deformdown.corrections import find_corrected, find_others
 from napari_deformdown.network import LabelClass, ModelConfig, load_config, load_model, save_model
 from napari_deformdown.training import TrainingOptions, new_model
 from napari_deformdown.versions import VersionStore
@@ -74,8 +75,10 @@ def test_a_version_is_written_that_other_commands_open(capsys, folders) -> None:
     told = json.loads(record.read_text())
     assert (told["name"], told["parent"], told["base"]) == ("mine", "base", "base")
     assert told["settings"]["budget"] == [16, 24] and len(told["data"]) == 64
+    assert any("1 of the images without corrections" in line for line in err)
+    assert config.training["finetuned"]["others"] == ["c"]
     kinds = [json.loads(line)["event"] for line in events.read_text().splitlines()]
-    assert kinds[:3] == ["ImagePrepared", "ImagePrepared", "FinetuneStarted"]
+    assert kinds[:4] == ["ImagePrepared", "ImagePrepared", "ImagePrepared", "FinetuneStarted"]
     assert kinds.count("FinetuneStep") == 2 and kinds[-2:] == ["FinetuneFinished", "VersionWritten"]
     # and it comes into a store of versions as it is
     assert VersionStore(folders / "store").import_folder(folders / "new").name == "mine"
@@ -91,6 +94,29 @@ def test_a_version_that_is_tuned_further_is_the_parent(capsys, folders) -> None:
     second = read_version(folders / "newer")
     assert (first.parent, first.base) == ("base", "base")
     assert (second.parent, second.base) == (first.id, "my own")
+
+
+def test_images_without_corrections_that_are_no_use_are_left_out(capsys, folders) -> None:
+    Image.fromarray(np.zeros((160, 240), np.uint8)).save(folders / "images" / "grey.png")
+    (folders / "images" / "c.png").write_bytes(b"nothing")
+    code, _, err = run(capsys, folders, "--steps", 1, "--seconds", 0, "--methods", "uniform")
+    assert code == 0 and sum("was left out" in line for line in err) == 2
+    found = load_config(folders / "new").training["finetuned"]
+    assert (found["images"], found["others"]) == (["a", "b"], [])
+
+
+def test_none_of_the_other_images_is_looked_at_with_0(capsys, folders) -> None:
+    assert run(capsys, folders, "--steps", 1, "--methods", "uniform", "--others", 0)[0] == 0
+    assert load_config(folders / "new").training["finetuned"]["others"] == []
+
+
+def test_others_are_spread_over_a_folder(folders) -> None:
+    for k in range(20):
+        (folders / "images" / f"x{k:02}.png").write_bytes(b"")
+    files = find_corrected(folders / "images", folders / "corrections")
+    names = [path.stem for path in find_others(folders / "images", files, 4)]
+    assert names == ["x01", "x06", "x12", "x17"]
+    assert find_others(folders / "images", files, 0) == [] and len(find_others(folders / "images", files, 99)) == 21
 
 
 def test_one_s_own_classes_start_from_nothing(capsys, folders) -> None:
@@ -113,6 +139,7 @@ def test_one_s_own_classes_start_from_nothing(capsys, folders) -> None:
         (("--steps", "0"), {}, "whole number from 1"),
         (("--methods", "edge"), {}, "uniform, learnt or both"),
         (("--held-back", "1"), {}, "held_back"),
+        (("--others", "few"), {}, "whole number from 0"),
         (("--classes", "one"), {}, "two or more"),
         (("--classes", "a,b=red"), {}, "colour"),
         (("--seconds", "-1"), {}, "number from 0"),
