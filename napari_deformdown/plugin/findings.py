@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .placing import truth_problem
@@ -45,7 +46,8 @@ class Findings:
         self.show()
         self._panel.show_budget()
         self.mark()
-        self._panel.numbers.offer_curve(wanted, self._panel.methods)
+        fits = wanted.truth is None or comparison.has_truth
+        self._panel.numbers.offer_curve(wanted if fits else replace(wanted, truth=None), self._panel.methods)
 
     def take_again(self, comparison: Comparison) -> None:
         """The same, scored anew."""
@@ -72,10 +74,13 @@ class Findings:
         """What was run on an image, and why it is not scored where there is ground truth."""
         assert self.compared is not None
         (rows, columns), truth = self._panel.budget, self._panel.truth.value
-        unknown = None
-        if truth is not None and self.compared[1].truth is None:
-            unknown = truth_problem(truth, source.shape, self._panel.viewer.dims)
-        return " ".join([f"{source.layer.name} at {rows} x {columns}.", *([unknown] if unknown else [])])
+        comparison, wanted = self.compared
+        unscored: list[str] = []
+        if wanted.truth is not None and not comparison.has_truth:
+            unscored += comparison.notes
+        elif truth is not None and wanted.truth is None:
+            unscored.append(truth_problem(truth, source.shape, self._panel.viewer.dims) or "")
+        return " ".join([f"{source.layer.name} at {rows} x {columns}.", *filter(None, unscored)])
 
     def clear(self) -> None:
         """Nothing is known any more."""
