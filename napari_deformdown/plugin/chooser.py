@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from napari.layers import Image, Labels
@@ -14,12 +15,13 @@ from qtpy.QtCore import Signal
 
 from ..imaging.errors import ImageError
 from ..network.config import ModelConfig, ModelError
-from ..network.expected import CostEstimator, Expected
+from ..network.expected import CostEstimator
 from . import settings
+from .costs import expected_of
 from .form import PanelForm, offer_again
 from .live import Wanted
 from .placing import planes_at, truth_problem
-from .request import BEFORE, Request, compared_with_before, with_before
+from .request import BEFORE, Request, with_before
 from .samples import METADATA
 from .shelf import Shelf
 from .sources import Source
@@ -96,14 +98,18 @@ class Chooser(PanelForm):
 
     @property
     def config(self) -> ModelConfig | None:
-        """The chosen model's configuration; of the model that takes its place if it is gone by now."""
+        """The chosen model's configuration; None where there is none, or it is gone."""
         name = self.model.value
-        try:
+        with suppress(ModelError):
             return self.shelf.config(name) if name else None
-        except ModelError:  # another window has deleted it
+        return None
+
+    def _replace_gone(self) -> None:
+        """Choose another model where another window has deleted the one that is chosen."""
+        name = self.model.value
+        if name and self.config is None:
             self.shelf.refresh()
             self.choose_model(name, gone=True)
-            return self.shelf.config(self.model.value)
 
     @property
     def frame_count(self) -> int:
@@ -112,6 +118,7 @@ class Chooser(PanelForm):
 
     def _image_changed(self, layer: Image | None = None) -> None:
         layer = self.image.value
+        self._replace_gone()
         wanted = None if layer is None else layer.metadata.get(METADATA, {}).get("model")
         if wanted in self.model.choices:
             self.model.value = wanted
@@ -142,6 +149,7 @@ class Chooser(PanelForm):
             self.truth.value = None
 
     def _model_changed(self, name: str | None = None) -> None:
+        self._replace_gone()
         config = self.config
         if config is not None:
             self.model.tooltip = config.description
@@ -231,20 +239,8 @@ class Chooser(PanelForm):
     def show_budget(self) -> None:
         """The budget in words, with what a run will cost as far as earlier ones tell."""
         shape = None if self.source is None else self.source.shape
-        self.budget_label.setText(budget_text(self.budget, shape, self._expected()))
-
-    def _expected(self) -> Expected | None:
-        config, source = self.config, self.source
-        if source is None or config is None:
-            return None
-        # a tuned model is called as the one before, and costs the same
-        runs = [compared_with_before(self.methods) if m == BEFORE else m for m in self._methods_shown()]
-        found = [
-            self.estimator.expect(self.budget, method, model=config.name, image=source.name, shape=source.shape)
-            for method in runs
-        ]
-        known = [expected for expected in found if expected is not None]
-        return sum(known[1:], known[0]) if known and len(known) == len(found) else None
+        expected = expected_of(self.estimator, self.budget, self._methods_shown(), self.config, self.source)
+        self.budget_label.setText(budget_text(self.budget, shape, expected))
 
     def _steepness_changed(self, *_: Any) -> None:
         self.steepness.setEnabled(not self.own_steepness.isChecked())
@@ -254,9 +250,10 @@ class Chooser(PanelForm):
 
     def request(self) -> Request | None:
         """What is chosen, or None after saying why that is impossible."""
+        self._replace_gone()
         if self.source is not None and not self.source.current:
             self._make_source()
-        config, source = self.config, self.source  # a model that takes another one's place may read it otherwise
+        config, source = self.config, self.source
         if source is None or source.layer not in self.viewer.layers or config is None or not self.methods:
             self.say("Choose an image, a model and at least one method.")
             return None
