@@ -76,8 +76,7 @@ class Source:
         self.frames: tuple[int, ...] = tuple(n for a, n in zip(letters, shape, strict=False) if a != "C")
         #: Rows and columns at full resolution.
         self.shape: tuple[int, int] = (shape[-2], shape[-1])
-        self.name = str(first.name)
-        self.pixel_size: tuple[float, float] | None = about.get("pixel_size") or in_micrometres(first)
+        self._pixel_size: tuple[float, float] | None = about.get("pixel_size")
         self._letters = "".join(letters)
         self.channels, self.channel_names = self._channels(about, shape)
         self._opened: Recent[Pyramid] = Recent(_KEPT, lambda pyramid: pyramid.close())
@@ -85,6 +84,20 @@ class Source:
         self._lock = threading.Lock()
 
     # ---- what it is
+
+    @property
+    def name(self) -> str:
+        """As the layer is called now."""
+        return str(self.layer.name)
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        """Height and width of a pixel in micrometres: by the layer's scale as it is now, else as the file says."""
+        return in_micrometres(self.layer) or self._pixel_size
+
+    def called(self, name: str) -> str:
+        """What records call the image, which was read under a name: a file keeps its own."""
+        return name if self._file is not None else self.name
 
     @property
     def key(self) -> Hashable:
