@@ -13,7 +13,7 @@ from ..imaging.view import full_key
 if TYPE_CHECKING:
     from napari.layers import Image
 
-__all__ = ["LETTERS", "channel_axis", "fingerprint", "joined", "letters_of"]
+__all__ = ["LETTERS", "channel_axis", "joined", "letters_of"]
 
 # Letters of axes that nobody named.
 LETTERS = "TZQVWABDEFGH"
@@ -63,17 +63,3 @@ class _Joined:
         if not isinstance(channels, slice):
             return np.asarray(chosen[tuple(place)])
         return np.stack([np.asarray(array[tuple(place)]) for array in chosen], -1)
-
-
-def fingerprint(raws: Sequence[Any], layer: Image) -> str:
-    """A digest of the shape, the type and some pixels of each array."""
-    import hashlib
-
-    digest = hashlib.blake2b(digest_size=16)
-    for raw in raws:
-        level = raw[-1] if layer.multiscale else raw
-        digest.update(repr((tuple(level.shape), str(level.dtype))).encode())
-        first = (0,) * (layer.ndim - 2)
-        step = tuple(slice(None, None, max(1, int(n) // 32)) for n in level.shape[layer.ndim - 2 : layer.ndim])
-        digest.update(np.ascontiguousarray(np.asarray(level[first + step])).tobytes())
-    return digest.hexdigest()

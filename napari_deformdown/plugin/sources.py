@@ -16,7 +16,8 @@ from ..imaging.frames import FrameArray, Recent
 from ..imaging.growing import GrowingLevel
 from . import settings
 from .frame import Frame, Progress
-from .layer_axes import channel_axis, fingerprint, joined, letters_of
+from .image_record import image_record
+from .layer_axes import channel_axis, joined, letters_of
 from .placing import in_micrometres, place_of_plane, positions, view_problem
 from .readers import file_state
 from .samples import METADATA
@@ -117,20 +118,8 @@ class Source:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What identifies the image in records: path, bytes and time of change; a sample; or a fingerprint of pixels.
-
-        The fingerprint reads some pixels of the first frame at the coarsest level: not for the window's thread where
-        that is slow.
-        """
-        if self._file is not None:
-            return {"name": self.name, **self._file}
-        path = self.layer.source.path
-        if path is not None and Path(path).exists():
-            return {"name": self.name, **file_state(Path(path))}
-        sample = self.layer.source.sample
-        if sample is not None:
-            return {"name": self.name, "sample": "/".join(sample)}
-        return {"name": self.name, "fingerprint": fingerprint(self._raw, self.layer)}
+        """What identifies the image in records, see `image_record`; it may read pixels."""
+        return image_record(self.name, self._file, self._raw, self.layer)
 
     def fits(self, config: ModelConfig) -> str | None:
         """None where a model can read this image, else a sentence that says why not."""
