@@ -18,6 +18,7 @@ from ..network.config import ModelConfig, ModelError
 from ..network.expected import CostEstimator
 from . import settings
 from .costs import expected_of
+from .edits import Edits
 from .form import PanelForm, offer_again
 from .live import Wanted
 from .placing import planes_at, truth_problem
@@ -44,6 +45,7 @@ class Chooser(PanelForm):
 
     rechosen = Signal()  # budget, sampler, steepness, methods, ground truth or model
     image_chosen = Signal()
+    image_edited = Signal(object)  # the layer, whose pixels were changed in place
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
@@ -54,6 +56,7 @@ class Chooser(PanelForm):
         self.trial = self.before = ""
         self._keeps_budget = False
         super().__init__(self._images, self._truths, self.shelf.names())
+        self._edits = Edits(viewer, lambda layer: self.image_edited.emit(layer) if isalive(self) else None)
         self.model.value = self.shelf.last_used() or self.model.value
         self.image.changed.connect(self._image_changed)
         self.model.changed.connect(self._model_changed)
@@ -134,7 +137,8 @@ class Chooser(PanelForm):
         """The image as the chosen model reads it."""
         config, layer = self.config, self.image.value
         try:
-            self.source = None if layer is None else Source(layer, None if config is None else config.channels)
+            channels = None if config is None else config.channels
+            self.source = None if layer is None else Source(layer, channels, self._edits.of)
         except ImageError as error:
             self.source = None
             self.say(str(error))

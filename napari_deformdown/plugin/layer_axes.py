@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..imaging.axes import chunk_lengths
+from ..imaging.errors import ImageError
 from ..imaging.view import full_key
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-__all__ = ["LETTERS", "channel_axis", "joined", "letters_of"]
+__all__ = ["LETTERS", "channel_axis", "check_channels", "joined", "letters_of"]
 
 # Letters of axes that nobody named.
 LETTERS = "TZQVWABDEFGH"
@@ -42,6 +43,24 @@ def channel_axis(layer: Image, wanted: int | None) -> int | None:
     # axes with names of their own are what they say
     fitting = [i for i, n in enumerate(lengths) if n == wanted and (not labels[i].isalpha())]
     return fitting[0] if wanted is not None and wanted > 1 and len(fitting) == 1 else None
+
+
+def check_channels(layers: Sequence[Image]) -> None:
+    """Whether layers can be read as one image.
+
+    Raises
+    ------
+    ImageError
+        If they do not go together, or have fewer than two axes.
+    """
+    first = layers[0]
+    if first.ndim < 2:
+        raise ImageError(f"{first.name} has no rows and columns.")
+    for other in layers[1:]:
+        if other.rgb or first.rgb:
+            raise ImageError("Layers that are taken as channels have no colours of their own. Choose one RGB layer.")
+        if not np.array_equal(other.level_shapes, first.level_shapes) or other.dtype != first.dtype:
+            raise ImageError(f"{other.name} differs from {first.name} in shape or type: they are no channels.")
 
 
 def joined(arrays: Sequence[Any]) -> Any:

@@ -78,6 +78,7 @@ class SamplingPanel(Chooser):
     def _connect(self) -> None:
         self.rechosen.connect(self._follow)
         self.image_chosen.connect(self._follow)
+        self.image_edited.connect(self.showing.redraw)
         self.model.changed.connect(lambda _: self._model_classes())
         self.viewer.layers.events.removed.connect(self._layer_removed)
         self.viewer.dims.events.current_step.connect(self._frame_moved)

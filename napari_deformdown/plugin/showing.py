@@ -194,6 +194,11 @@ class Showing:
             besides=[self.source.layer, self._panel.truth.value],
         )
 
+    def redraw(self, layer: Any) -> None:
+        """Draw an image anew where it is the one that is shown."""
+        if self.cells is not None and self.source is not None and layer in self.source.layers:
+            self.cells.redraw(["image"])
+
     def recorrect(self) -> None:
         """Show all results with the corrections as they are."""
         cells = self.cells

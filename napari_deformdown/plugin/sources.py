@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..imaging.cache import CachedArray
 from ..imaging.errors import ImageError
@@ -17,7 +15,7 @@ from ..imaging.growing import GrowingLevel
 from . import settings
 from .frame import Frame, Progress
 from .image_record import image_record
-from .layer_axes import channel_axis, joined, letters_of
+from .layer_axes import channel_axis, check_channels, joined, letters_of
 from .placing import in_micrometres, place_of_plane, positions, view_problem
 from .readers import file_state
 from .samples import METADATA
@@ -51,6 +49,8 @@ class Source:
         Several are channels in that order, of the same shape and without colours.
     channels : int, optional
         How many channels the model reads: 1 takes this layer's alone where a file has several.
+    edits : callable, optional
+        edits(layer) says how often its pixels were changed in place.
 
     Raises
     ------
@@ -58,11 +58,16 @@ class Source:
         If the layers do not go together, or have fewer than two axes.
     """
 
-    def __init__(self, layer: Image | Sequence[Image], channels: int | None = None) -> None:
+    def __init__(
+        self,
+        layer: Image | Sequence[Image],
+        channels: int | None = None,
+        edits: Callable[[Image], int] = lambda layer: 0,
+    ) -> None:
         self.layers: tuple[Image, ...] = tuple(layer) if isinstance(layer, (list, tuple)) else (layer,)
         self.layer = first = self.layers[0]
         self._raw = tuple(v.data_raw for v in self.layers)
-        self._check()
+        check_channels(self.layers)
         about = first.metadata.get(METADATA, {})
         self._file: Mapping[str, Any] | None = about.get("file") if self._is_ours() else None
         self._alone = about.get("channel") if channels == 1 else None
@@ -82,6 +87,8 @@ class Source:
         self.channels, self.channel_names = self._channels(about, shape)
         self._opened: Recent[Pyramid] = Recent(_KEPT, lambda pyramid: pyramid.close())
         self._base: Pyramid | None = None
+        self._edits = edits
+        self._opened_edition = self.edition
         self._lock = threading.Lock()
 
     # ---- what it is
@@ -105,6 +112,11 @@ class Source:
         """What tells this image from others, among those that are open."""
         ids = tuple((str(v.unique_id), id(raw)) for v, raw in zip(self.layers, self._raw, strict=True))
         return ids, self._letters, self._alone
+
+    @property
+    def edition(self) -> int:
+        """How often pixels were changed in place: what was read before is of others. Files are as they were opened."""
+        return 0 if self._file is not None else sum(map(self._edits, self.layers))
 
     @property
     def current(self) -> bool:
@@ -179,7 +191,7 @@ class Source:
         for axis, index, count in zip(self.axes, step, self.frames, strict=True):
             if not 0 <= index < count:
                 raise ImageError(f"{self.name} has {count} frames along {axis}, from 0: there is no {index}.")
-        return Frame(self, step)
+        return Frame(self, step, self.edition)
 
     def every_frame(self) -> list[Frame]:
         """All frames, the last axis first."""
@@ -210,6 +222,10 @@ class Source:
 
     def open(self, position: tuple[int, ...], progress: Progress | None = None) -> Pyramid:
         """The pyramid of a frame, see `Frame.open`."""
+        edition = self.edition
+        if edition != self._opened_edition:
+            self._opened_edition = edition
+            self.close()
         with self._lock:
             kept = self._opened.get(position)
             if kept is not None:
@@ -273,18 +289,6 @@ class Source:
         if self.layer.rgb:
             return int(self._levels(self.layer)[0].shape[-1]), ()
         return (1 if self._channel_axis is None else shape[self._channel_axis]), ()
-
-    def _check(self) -> None:
-        first = self.layer
-        if first.ndim < 2:
-            raise ImageError(f"{first.name} has no rows and columns.")
-        for other in self.layers[1:]:
-            if other.rgb or first.rgb:
-                raise ImageError(
-                    "Layers that are taken as channels have no colours of their own. Choose one RGB layer."
-                )
-            if not np.array_equal(other.level_shapes, first.level_shapes) or other.dtype != first.dtype:
-                raise ImageError(f"{other.name} differs from {first.name} in shape or type: they are no channels.")
 
 
 def _taken(pyramid: Pyramid, channels: Sequence[int]) -> Pyramid:

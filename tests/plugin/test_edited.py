@@ -40,3 +40,36 @@ def test_results_and_files_follow_the_image_s_scale_and_name(docked, run, settle
     assert record["image_identity"]["pixel_size"] == [0.5, 0.25]
     run(panel)
     assert panel.status.text().startswith("scan 7 at 16 x 32")
+
+
+def test_pixels_that_are_changed_in_place_are_read_by_the_next_run(docked, run, settle, qtbot):
+    viewer, panel = docked
+    panel.rows.value = 16
+    image = np.ascontiguousarray(viewer.layers["piece"].data)
+    layer = viewer.add_image(np.stack([image, image]), name="stack", rgb=True)
+    panel.image.value, panel.truth.value = layer, None
+    viewer.dims.set_current_step(0, 0)
+    run(panel)
+    settle(panel)
+    before = panel.comparison.results["learnt"]
+    # what is not changed is not computed anew, wherever one looks meanwhile
+    for step in (1, 0):
+        viewer.dims.set_current_step(0, step)
+        settle(panel)
+    viewer.scene.camera.zoom *= 2
+    layer.contrast_limits = (0, 200)
+    run(panel)
+    assert panel.comparison.results["learnt"] is before
+    layer.data[0] = 255 - layer.data[0]
+    layer.refresh()
+    settle(panel)
+    shown = np.asarray(viewer.layers["learnt"].data[0])
+    np.testing.assert_array_equal(shown, layer.data[0])
+    run(panel)
+    after = panel.comparison.results["learnt"]
+    assert after is not before and np.abs(after.sampled.mean() + before.sampled.mean() - 1) < 0.01
+    # another model, and back
+    panel.model.value = "generic"
+    panel.model.value = "earth"
+    run(panel)
+    assert panel.comparison.results["learnt"] is after
