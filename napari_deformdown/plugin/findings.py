@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..network.config import ModelError
+from .brightness import brightness_note
 from .placing import truth_problem
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ class Findings:
         self._panel.verdict.setText(f"<b>{sentence}</b>")
 
     def summary(self, source: Source) -> str:
-        """What was run on an image, and why it is not scored where there is ground truth."""
+        """What was run on an image, whether its values suit the model, and why it is not scored by ground truth."""
         assert self.compared is not None
         (rows, columns), truth = self._panel.budget, self._panel.truth.value
         comparison, wanted = self.compared
@@ -80,7 +83,18 @@ class Findings:
             unscored += comparison.notes
         elif truth is not None and wanted.truth is None:
             unscored.append(truth_problem(truth, source.shape, self._panel.viewer.dims) or "")
-        return " ".join([f"{source.layer.name} at {rows} x {columns}.", *filter(None, unscored)])
+        return " ".join([f"{source.layer.name} at {rows} x {columns}.", *filter(None, [self._brightness(), *unscored])])
+
+    def _brightness(self) -> str:
+        """What is to be said of values that are not on the model's scale."""
+        assert self.compared is not None
+        comparison, wanted = self.compared
+        pyramid, bounds = comparison.pyramid, None
+        with suppress(ModelError):  # gone meanwhile
+            bounds = self._panel.shelf.config(wanted.request.model).value_range
+        seen = next(iter(comparison.results.values())).sampled.numpy()
+        name = wanted.request.frame.source.name
+        return brightness_note(name, pyramid.dtype, seen, bounds or pyramid.value_range)
 
     def clear(self) -> None:
         """Nothing is known any more."""
