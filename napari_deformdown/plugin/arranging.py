@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Layer, Points
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
@@ -17,7 +18,7 @@ from .quick import filters_loaded_once, in_order_once, order_left_alone
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-__all__ = ["Arrangement", "best_shape", "remove_layers"]
+__all__ = ["Arrangement", "best_shape", "delete_where_drawn", "remove_layers"]
 
 # Between cells, in pixels of the screen.
 _SPACING = 4
@@ -143,6 +144,24 @@ def best_shape(cells: int, extent: Any, canvas: tuple[int, int]) -> tuple[int, i
         return float(min(size / n / max(side, 1e-9) for size, n, side in zip(canvas, shape, extent, strict=True)))
 
     return max([(1, cells), (cells, 1), (math.ceil(cells / 2), 2)], key=zoom)
+
+
+def delete_where_drawn(viewer: Viewer) -> None:
+    """From now on, have what is deleted of removed layers deleted in the OpenGL context that it was drawn in.
+
+    napari deletes it outside of any drawing, in whichever context is current: mostly the window's own. The canvas's
+    context goes on with buffers that are gone, and if something is added before it has drawn nothing, its next drawings
+    end the program.
+    """
+
+    def make_current(event: Any = None) -> None:
+        canvas = getattr(getattr(viewer.window, "_qt_viewer", None), "canvas", None)
+        native = getattr(canvas, "native", None)
+        if native is not None and isalive(native) and hasattr(native, "makeCurrent"):
+            native.makeCurrent()
+
+    # before napari's own
+    viewer.layers.events.removed.connect(make_current, position="first")
 
 
 def remove_layers(viewer: Viewer, layers: Iterable[Layer]) -> None:

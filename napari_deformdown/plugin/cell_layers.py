@@ -21,7 +21,7 @@ __all__ = ["layer_name", "new_layer", "part_shown", "style_of", "suit_view", "up
 _MAKERS = {"segmentation": Labels, "difference": Labels, "corrections": Labels, "lines": Vectors, "points": Points}
 # Of a grid's lines, in pixels of the screen: thinner ones are drawn in dashes.
 _THICK = 1.5
-_PLACE = ("scale", "translate", "rotate", "shear", "affine")
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
 # What follows from the data alone, once it is made, is left as the person has it.
 _KEPT = ("confidence", "sampled")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from napari.layers import Image, Labels
@@ -14,12 +15,14 @@ from qtpy.QtCore import Signal
 
 from ..imaging.errors import ImageError
 from ..network.config import ModelConfig, ModelError
-from ..network.expected import CostEstimator, Expected
+from ..network.expected import CostEstimator
 from . import settings
+from .costs import expected_of
+from .edits import Edits
 from .form import PanelForm, offer_again
 from .live import Wanted
 from .placing import planes_at, truth_problem
-from .request import BEFORE, Request, compared_with_before, with_before
+from .request import BEFORE, Request, with_before
 from .samples import METADATA
 from .shelf import Shelf
 from .sources import Source
@@ -42,6 +45,7 @@ class Chooser(PanelForm):
 
     rechosen = Signal()  # budget, sampler, steepness, methods, ground truth or model
     image_chosen = Signal()
+    image_edited = Signal(object)  # the layer, whose pixels were changed in place
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
@@ -52,6 +56,7 @@ class Chooser(PanelForm):
         self.trial = self.before = ""
         self._keeps_budget = False
         super().__init__(self._images, self._truths, self.shelf.names())
+        self._edits = Edits(viewer, lambda layer: self.image_edited.emit(layer) if isalive(self) else None)
         self.model.value = self.shelf.last_used() or self.model.value
         self.image.changed.connect(self._image_changed)
         self.model.changed.connect(self._model_changed)
@@ -96,14 +101,18 @@ class Chooser(PanelForm):
 
     @property
     def config(self) -> ModelConfig | None:
-        """The chosen model's configuration; of the model that takes its place if it is gone by now."""
+        """The chosen model's configuration; None where there is none, or it is gone."""
         name = self.model.value
-        try:
+        with suppress(ModelError):
             return self.shelf.config(name) if name else None
-        except ModelError:  # another window has deleted it
+        return None
+
+    def _replace_gone(self) -> None:
+        """Choose another model where another window has deleted the one that is chosen."""
+        name = self.model.value
+        if name and self.config is None:
             self.shelf.refresh()
             self.choose_model(name, gone=True)
-            return self.shelf.config(self.model.value)
 
     @property
     def frame_count(self) -> int:
@@ -112,6 +121,7 @@ class Chooser(PanelForm):
 
     def _image_changed(self, layer: Image | None = None) -> None:
         layer = self.image.value
+        self._replace_gone()
         wanted = None if layer is None else layer.metadata.get(METADATA, {}).get("model")
         if wanted in self.model.choices:
             self.model.value = wanted
@@ -127,7 +137,8 @@ class Chooser(PanelForm):
         """The image as the chosen model reads it."""
         config, layer = self.config, self.image.value
         try:
-            self.source = None if layer is None else Source(layer, None if config is None else config.channels)
+            channels = None if config is None else config.channels
+            self.source = None if layer is None else Source(layer, channels, self._edits.of)
         except ImageError as error:
             self.source = None
             self.say(str(error))
@@ -142,6 +153,7 @@ class Chooser(PanelForm):
             self.truth.value = None
 
     def _model_changed(self, name: str | None = None) -> None:
+        self._replace_gone()
         config = self.config
         if config is not None:
             self.model.tooltip = config.description
@@ -231,20 +243,8 @@ class Chooser(PanelForm):
     def show_budget(self) -> None:
         """The budget in words, with what a run will cost as far as earlier ones tell."""
         shape = None if self.source is None else self.source.shape
-        self.budget_label.setText(budget_text(self.budget, shape, self._expected()))
-
-    def _expected(self) -> Expected | None:
-        config, source = self.config, self.source
-        if source is None or config is None:
-            return None
-        # a tuned model is called as the one before, and costs the same
-        runs = [compared_with_before(self.methods) if m == BEFORE else m for m in self._methods_shown()]
-        found = [
-            self.estimator.expect(self.budget, method, model=config.name, image=source.name, shape=source.shape)
-            for method in runs
-        ]
-        known = [expected for expected in found if expected is not None]
-        return sum(known[1:], known[0]) if known and len(known) == len(found) else None
+        expected = expected_of(self.estimator, self.budget, self._methods_shown(), self.config, self.source)
+        self.budget_label.setText(budget_text(self.budget, shape, expected))
 
     def _steepness_changed(self, *_: Any) -> None:
         self.steepness.setEnabled(not self.own_steepness.isChecked())
@@ -254,9 +254,10 @@ class Chooser(PanelForm):
 
     def request(self) -> Request | None:
         """What is chosen, or None after saying why that is impossible."""
+        self._replace_gone()
         if self.source is not None and not self.source.current:
             self._make_source()
-        config, source = self.config, self.source  # a model that takes another one's place may read it otherwise
+        config, source = self.config, self.source
         if source is None or source.layer not in self.viewer.layers or config is None or not self.methods:
             self.say("Choose an image, a model and at least one method.")
             return None

@@ -112,7 +112,7 @@ class CorrectPage(CorrectForm):
 
     def entry_of(self, request: Request) -> Entry:
         """Corrections of a request's frame with what is known of them."""
-        return self.book.entry(request.frame, names_of(self.panel.shelf.config(request.model).classes))
+        return self.book.entry(request.frame, names_of(self.panel.shelf.classes(request.model)))
 
     def show_frame(self, request: Request) -> None:
         """The image of a request is in the cells: strokes are of it, and its corrections go over it."""

@@ -88,7 +88,7 @@ class Engine:
     def pyramid(self, frame: Frame, progress: Progress | None = None) -> Pyramid:
         """A frame's pyramid, opened once."""
         with self._loading:
-            found = self._get(self._pyramids, frame.key)
+            found = self._get(self._pyramids, frame.state)
             if found is None:
                 if progress is not None:
                     progress("opening the image", 0, 1)
@@ -97,14 +97,14 @@ class Engine:
                     if progress is not None:
                         progress("building a pyramid, once", done, total)
 
-                found = self._put(self._pyramids, frame.key, frame.open(building))
+                found = self._put(self._pyramids, frame.state, frame.open(building))
             return found
 
     def overview(self, request: Request, pyramid: Pyramid, progress: Progress | None = None) -> Overview:
         """X_lr and the raw density of a frame, seen once."""
         from ..network import image_for_model, look
 
-        key = (request.frame.key, *self._model_key(request))
+        key = (request.frame.state, *self._model_key(request))
         with self._loading:
             found = self._get(self._overviews, key)
             if found is None:
@@ -160,7 +160,7 @@ class Engine:
 
         Takes milliseconds and waits for nobody: it may be called in the window's own thread.
         """
-        pyramid = self._get(self._pyramids, request.frame.key)
+        pyramid = self._get(self._pyramids, request.frame.state)
         found: dict[str, Overlay] = {}
         for method in request.methods:
             known = self._get(self._overlays, self._key(request, method))
@@ -176,7 +176,7 @@ class Engine:
     def _known_placement(self, request: Request, method: str) -> Placement | None:
         request, method = request.resolved(method)
         model = self._get(self._models, self._model_key(request))
-        seen = self._get(self._overviews, (request.frame.key, *self._model_key(request)))
+        seen = self._get(self._overviews, (request.frame.state, *self._model_key(request)))
         if model is None or seen is None:
             return None
         try:
@@ -194,7 +194,7 @@ class Engine:
         fraction = request.fraction if method == "learnt" else None
         chosen = choose(model, request.budget, method, uniform_fraction=fraction, seen=seen)
         own = (chosen.way, chosen.fraction, _sampler(request, method))
-        return chosen, (request.frame.key, *self._model_key(request), *own)
+        return chosen, (request.frame.state, *self._model_key(request), *own)
 
     def results(self, request: Request, progress: Progress) -> Iterator[tuple[str, Segmentation]]:
         """Segmentations of all methods, as they are found; at once where they are known."""

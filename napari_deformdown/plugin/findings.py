@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..network.config import ModelError
+from .brightness import brightness_note
 from .placing import truth_problem
 
 if TYPE_CHECKING:
@@ -45,7 +49,8 @@ class Findings:
         self.show()
         self._panel.show_budget()
         self.mark()
-        self._panel.numbers.offer_curve(wanted, self._panel.methods)
+        fits = wanted.truth is None or comparison.has_truth
+        self._panel.numbers.offer_curve(wanted if fits else replace(wanted, truth=None), self._panel.methods)
 
     def take_again(self, comparison: Comparison) -> None:
         """The same, scored anew."""
@@ -69,13 +74,27 @@ class Findings:
         self._panel.verdict.setText(f"<b>{sentence}</b>")
 
     def summary(self, source: Source) -> str:
-        """What was run on an image, and why it is not scored where there is ground truth."""
+        """What was run on an image, whether its values suit the model, and why it is not scored by ground truth."""
         assert self.compared is not None
         (rows, columns), truth = self._panel.budget, self._panel.truth.value
-        unknown = None
-        if truth is not None and self.compared[1].truth is None:
-            unknown = truth_problem(truth, source.shape, self._panel.viewer.dims)
-        return " ".join([f"{source.layer.name} at {rows} x {columns}.", *([unknown] if unknown else [])])
+        comparison, wanted = self.compared
+        unscored: list[str] = []
+        if wanted.truth is not None and not comparison.has_truth:
+            unscored += comparison.notes
+        elif truth is not None and wanted.truth is None:
+            unscored.append(truth_problem(truth, source.shape, self._panel.viewer.dims) or "")
+        return " ".join([f"{source.layer.name} at {rows} x {columns}.", *filter(None, [self._brightness(), *unscored])])
+
+    def _brightness(self) -> str:
+        """What is to be said of values that are not on the model's scale."""
+        assert self.compared is not None
+        comparison, wanted = self.compared
+        pyramid, bounds = comparison.pyramid, None
+        with suppress(ModelError):  # gone meanwhile
+            bounds = self._panel.shelf.config(wanted.request.model).value_range
+        seen = next(iter(comparison.results.values())).sampled.numpy()
+        name = wanted.request.frame.source.name
+        return brightness_note(name, pyramid.dtype, seen, bounds or pyramid.value_range)
 
     def clear(self) -> None:
         """Nothing is known any more."""

@@ -25,15 +25,23 @@ class Frame:
         Where it comes from.
     position : tuple of int
         Where it lies along `Source.axes`.
+    edition : int
+        See `Source.edition`.
     """
 
     source: Source = field(repr=False)
     position: tuple[int, ...]
+    edition: int = field(default=0, compare=False)
 
     @property
     def key(self) -> Hashable:
-        """What tells this frame from all others, for results that are kept."""
+        """What tells this frame from all others."""
         return self.source.key, self.position
+
+    @property
+    def state(self) -> Hashable:
+        """What tells its pixels as they are now from others, for results that are kept."""
+        return self.key, self.edition
 
     @property
     def at(self) -> dict[str, int]:

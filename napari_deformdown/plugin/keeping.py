@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -17,6 +16,7 @@ import platformdirs
 
 from ..corrections.storage import are_kept, kept_fingerprint
 from ..imaging.errors import ImageError
+from .kept_folders import KeptFolders, kept_folders
 
 if TYPE_CHECKING:
     from ..corrections import Corrections
@@ -117,9 +117,8 @@ class Book:
         """
         from ..corrections import Corrections
 
-        name, identity = _folder_name(entry, _identity(entry))
-        folder = self.folder / name
-        self._take_over(entry, folder)
+        names = kept_folders(entry.frame, entry.classes)
+        folder = self._folder(entry, names)
         earlier = next((e for e in list(self._entries.values()) if e.folder == folder and e is not entry), None)
         with entry.lock:
             try:
@@ -139,14 +138,22 @@ class Book:
                 raise ImageError(f"{error} They were set aside as {aside}; painting begins anew.") from error
             finally:
                 entry.folder = folder
-                entry.about = {"name": entry.name, **identity}
+                part = names.part or _part_in(folder)
+                entry.about = {"name": entry.name, **names.about, **({"part": part} if part else {})}
 
-    def _take_over(self, entry: Entry, folder: Path) -> None:
-        """Corrections that were kept by path and size, as they were at first, are kept by content from now on."""
-        old = self.folder / _folder_name(entry, _identity_by_path(entry))[0]
+    def _folder(self, entry: Entry, names: KeptFolders) -> Path:
+        """Where an entry's corrections are kept."""
+        folder, old, own = (self.folder / name for name in (names.name, names.by_path, names.of_part))
+        # what was kept by path and size, as it was at first, is kept by content from now on
         if old != folder and not folder.exists() and are_kept(old):
             with suppress(OSError):
                 os.replace(old, folder)
+        if not names.part:
+            return folder
+        # the first part of a file that is painted on has the folder of the file
+        others = [e for e in list(self._entries.values()) if e.folder == folder and e is not entry]
+        taken = next((e.about.get("part", "") for e in others), "") or _part_in(folder)
+        return own if are_kept(own) or taken not in ("", names.part) else folder
 
     def save(self, entry: Entry) -> bool:
         """Keep an entry as it is now; whether there was anything to write.
@@ -238,30 +245,12 @@ def lay_over(below: Corrections, above: Corrections) -> Corrections:
     return out
 
 
-def _identity(entry: Entry) -> dict[str, Any]:
-    """What tells the image from others: what it holds; neither its name, nor where it lies, nor when it was written."""
-    from ..imaging.identity import content_identity
-
-    record = _identity_by_path(entry)
-    path = Path(record.get("path") or "")
-    if not record.get("path") or not path.exists():
-        return record
-    rest = {k: v for k, v in record.items() if k not in ("path", "bytes")}
+def _part_in(folder: Path) -> str:
+    """Which part of a file the corrections in a folder are of; empty where that is not known."""
     try:
-        return {**rest, "content": content_identity(path), "shape": list(entry.corrections.shape)}
-    except (ImageError, OSError):  # gone, or not to be read any more: what is painted on it is kept all the same
-        return record
-
-
-def _identity_by_path(entry: Entry) -> dict[str, Any]:
-    """The same as it was at first: of a file its path and size, of other images what they hold."""
-    return {k: v for k, v in entry.frame.source.record.items() if k not in ("name", "modified")}
-
-
-def _folder_name(entry: Entry, image: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The name of an entry's folder, and what it comes from."""
-    identity = {"image": image, "position": list(entry.frame.position), "classes": list(entry.classes)}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20], identity
+        return str(json.loads((folder / _ABOUT).read_text("utf-8")).get("part", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _set_aside(folder: Path) -> str:

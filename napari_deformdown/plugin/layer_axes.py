@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..imaging.axes import chunk_lengths
+from ..imaging.errors import ImageError
 from ..imaging.view import full_key
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-__all__ = ["LETTERS", "channel_axis", "fingerprint", "joined", "letters_of"]
+__all__ = ["LETTERS", "channel_axis", "check_channels", "joined", "letters_of"]
 
 # Letters of axes that nobody named.
 LETTERS = "TZQVWABDEFGH"
@@ -44,6 +45,24 @@ def channel_axis(layer: Image, wanted: int | None) -> int | None:
     return fitting[0] if wanted is not None and wanted > 1 and len(fitting) == 1 else None
 
 
+def check_channels(layers: Sequence[Image]) -> None:
+    """Whether layers can be read as one image.
+
+    Raises
+    ------
+    ImageError
+        If they do not go together, or have fewer than two axes.
+    """
+    first = layers[0]
+    if first.ndim < 2:
+        raise ImageError(f"{first.name} has no rows and columns.")
+    for other in layers[1:]:
+        if other.rgb or first.rgb:
+            raise ImageError("Layers that are taken as channels have no colours of their own. Choose one RGB layer.")
+        if not np.array_equal(other.level_shapes, first.level_shapes) or other.dtype != first.dtype:
+            raise ImageError(f"{other.name} differs from {first.name} in shape or type: they are no channels.")
+
+
 def joined(arrays: Sequence[Any]) -> Any:
     return arrays[0] if len(arrays) == 1 else _Joined(arrays)
 
@@ -63,17 +82,3 @@ class _Joined:
         if not isinstance(channels, slice):
             return np.asarray(chosen[tuple(place)])
         return np.stack([np.asarray(array[tuple(place)]) for array in chosen], -1)
-
-
-def fingerprint(raws: Sequence[Any], layer: Image) -> str:
-    """A digest of the shape, the type and some pixels of each array."""
-    import hashlib
-
-    digest = hashlib.blake2b(digest_size=16)
-    for raw in raws:
-        level = raw[-1] if layer.multiscale else raw
-        digest.update(repr((tuple(level.shape), str(level.dtype))).encode())
-        first = (0,) * (layer.ndim - 2)
-        step = tuple(slice(None, None, max(1, int(n) // 32)) for n in level.shape[layer.ndim - 2 : layer.ndim])
-        digest.update(np.ascontiguousarray(np.asarray(level[first + step])).tobytes())
-    return digest.hexdigest()

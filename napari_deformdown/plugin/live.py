@@ -12,6 +12,7 @@ from .delayed import delayed
 from .engine import Engine
 from .jobs import Latest, Progress
 from .request import Request
+from .scored import scored
 
 __all__ = ["Live", "Part", "Wanted", "all_frames"]
 
@@ -199,14 +200,12 @@ def _results(engine: Engine, wanted: Wanted, progress: Progress) -> None:
     for method, result in engine.results(request, progress):
         found[method] = result
         progress.produce(Part(wanted, "result", method, result))
-    from ..evaluation.comparison import score_results
-
     pyramid = engine.pyramid(request.frame, progress)
     if wanted.corrections is not None and not wanted.corrections.is_empty:
         from ..corrections import corrected
 
         found = {method: corrected(result, wanted.corrections) for method, result in found.items()}
-    comparison = score_results(pyramid, found, wanted.truth, peaks=engine.peaks(request), progress=progress)
+    comparison = scored(pyramid, found, wanted.truth, engine.peaks(request), progress)
     progress.produce(Part(wanted, "comparison", "", comparison))
     _whole(engine, wanted, progress)
 

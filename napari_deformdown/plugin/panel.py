@@ -9,6 +9,7 @@ from napari.viewer import Viewer
 from qtpy.compat import isalive
 from qtpy.QtCore import Signal
 
+from .arranging import delete_where_drawn
 from .cells import Cells
 from .chooser import TRUTH, Chooser
 from .classes import ClassTable
@@ -49,6 +50,7 @@ class SamplingPanel(Chooser):
         # napari hands plugins a proxy that wraps everything from modules called napari*, our own arrays included, and
         # breaks identity. Only public names are used on what is inside.
         super().__init__(getattr(napari_viewer, "__wrapped__", napari_viewer))
+        delete_where_drawn(self.viewer)
         self.engine = Engine(self.shelf.load, self.shelf.stamp)
         self.live = Live(self.engine, self)
         self.found = Findings(self)
@@ -76,6 +78,7 @@ class SamplingPanel(Chooser):
     def _connect(self) -> None:
         self.rechosen.connect(self._follow)
         self.image_chosen.connect(self._follow)
+        self.image_edited.connect(self.showing.redraw)
         self.model.changed.connect(lambda _: self._model_classes())
         self.viewer.layers.events.removed.connect(self._layer_removed)
         self.viewer.dims.events.current_step.connect(self._frame_moved)

@@ -61,7 +61,7 @@ class Request:
             request, method = self.resolved(method)
             return request.key(method)
         own = (self.sampler, self.fraction) if method == "learnt" else ()
-        return (self.frame.key, self.model, self.device, self.budget, method, *own)
+        return (self.frame.state, self.model, self.device, self.budget, method, *own)
 
 
 def compared_with_before(methods: Sequence[str]) -> str:

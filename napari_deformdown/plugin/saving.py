@@ -111,10 +111,12 @@ class SavePage(QWidget):
 
         Corrections win in it, too.
         """
-        comparison, classes = self._panel.comparison, self._panel.classes
-        if comparison is None or not self._panel.found.stands:
+        compared, classes = self._panel.compared, self._panel.classes
+        if compared is None or not self._panel.found.stands:
             return {}
-        return {m: named(r, classes.named(r.classes)) for m, r in comparison.results.items()}
+        comparison, wanted = compared
+        image = wanted.request.frame.source
+        return {m: named(r, classes.named(r.classes), image) for m, r in comparison.results.items()}
 
     def _offer_parts(self) -> None:
         parts = _PARTS if self._panel.frame_count > 1 else _PARTS[:2]

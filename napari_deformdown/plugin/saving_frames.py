@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .keeping import Book, Entry
     from .request import Request
+    from .sources import Source
 
 __all__ = ["FrameFile", "frame_name", "frame_path", "named", "record_of", "write_frames"]
 
@@ -70,12 +71,24 @@ def frame_path(path: Path, kind: Kind, at: Mapping[str, int], counts: Sequence[i
     return path.with_name(path.name.removesuffix(ending) + frame_name(at, counts) + ending)
 
 
-def named(result: Any, classes: Any) -> MaskSource:
-    """A result, corrected or not, with classes as they are called in the panel."""
-    found: MaskSource = (
-        result.with_classes(classes) if hasattr(result, "with_classes") else replace(result, classes=classes)
-    )
-    return found
+def named(result: Any, classes: Any, source: Source) -> MaskSource:
+    """A result, corrected or not, with image and classes as they are called now, and the pixel size that there is now.
+
+    Parameters
+    ----------
+    result : Segmentation or CorrectedSegmentation
+        Of the image.
+    classes : sequence of LabelClass
+        As they are called in the panel.
+    source : Source
+        The image.
+    """
+    from ..corrections import corrected, uncorrected
+
+    own = uncorrected(result)
+    record = {**own.record, "image": source.called(own.record.get("image", source.name))}
+    own = replace(own, classes=classes, pixel_size=source.pixel_size, record=record)
+    return own if result is uncorrected(result) else corrected(own, result.corrections.copy())
 
 
 def record_of(
@@ -90,7 +103,9 @@ def record_of(
     from ..masks import make_record
 
     asked, _ = request.resolved(method)
-    return make_record(result, pyramid, engine.model(asked), scores)
+    source = request.frame.source
+    image = replace(pyramid, name=source.called(pyramid.name), pixel_size=source.pixel_size)
+    return make_record(result, image, engine.model(asked), scores)
 
 
 def write_frames(
@@ -137,7 +152,8 @@ def write_frames(
             source = result if corrections.is_empty else corrected(result, corrections)
             pyramid = engine.pyramid(file.request.frame, progress)
             record = record_of(engine, file.request, method, source, pyramid)
-            paths = export_mask(named(source, classes), file.path, record=record, progress=within, **options)
+            own = named(source, classes, file.request.frame.source)
+            paths = export_mask(own, file.path, record=record, progress=within, **options)
             written.append(paths[0])
             progress.produce(paths[0])
         return written

@@ -50,8 +50,9 @@ class Shelf:
         self._own: dict[str, _Shelved] = {}
         self._versions: dict[str, _Shelved] = {}
         self._trials: dict[str, _Shelved] = {}
-        # of all versions that there have been
+        # of all versions that there have been, and all models that were asked for
         self._bases: dict[str, str] = {}
+        self._classes: dict[str, tuple[LabelClass, ...]] = {}
         for name, classes, source in self._read_own():
             self._add_own(name, classes, source)
         self.refresh()
@@ -69,13 +70,32 @@ class Shelf:
             If there is none, or its description is broken.
         """
         found = self._find(name)
-        return load_config(name) if found is None else found.config()
+        config = load_config(name) if found is None else found.config()
+        self._classes[name] = config.classes
+        return config
+
+    def classes(self, name: str) -> tuple[LabelClass, ...]:
+        """Classes of a model; those of one that is gone are known still, if they were asked for before.
+
+        Raises
+        ------
+        ModelError
+            As for `config`.
+        """
+        try:
+            return self.config(name).classes
+        except ModelError:
+            if name not in self._classes:
+                raise
+            return self._classes[name]
 
     def load(self, name: str, device: str) -> DeformedSegmenter:
         """A model, ready to be used."""
         found = self._find(name)
         if found is not None:
             return found.load(device)
+        if name in self._bases:
+            raise ModelError(f"{name} is not there any more. Choose another model, and run again.")
         from ..network import load_model
 
         return load_model(name, device)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from qtpy.compat import isalive
+
 from .cells import FOUND, Cells
 from .chooser import TRUTH
 from .content import Content
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from .sources import Source
 
 __all__ = ["Showing"]
+
+# What of a layer says where it lies.
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
+# Milliseconds that the image must rest.
+_REST = 80
 
 
 class Showing:
@@ -50,6 +57,7 @@ class Showing:
         self._frame: Any = None
         self._pyramid: Any = None
         self._clearing: QTimer | None = None
+        self._placing: QTimer | None = None
 
     def begin(self, wanted: Wanted, source: Source, *, with_truth: bool) -> None:
         """Cells for what is wanted; what was found for another frame or image goes."""
@@ -63,13 +71,27 @@ class Showing:
             self.leave()
         if with_truth:
             cells.set_content(TRUTH, Content(labels=list(wanted.truth)))
+        if self.source is None or self.source.layer is not source.layer:
+            self._follow(source)
         self.source, self._frame = source, frame
+
+    def _follow(self, source: Source | None) -> None:
+        """Have all stay over an image that the person moves, turns or scales."""
+        for each, follows in ((self.source, False), (source, True)):
+            for name in () if each is None else _PLACE:
+                emitter = getattr(each.layer.events, name)
+                (emitter.connect if follows else emitter.disconnect)(self._moved)
+
+    def _moved(self, event: Any = None) -> None:
+        if self._placing is not None and isalive(self._placing):
+            self._placing.start()
 
     def _make(self) -> Cells:
         panel = self._panel
         remove_left(panel.viewer)
         cells = Cells(panel.viewer, panel)
         self._clearing = delayed(cells, 0, self._clear)
+        self._placing = delayed(cells, _REST, self.show_scene)
         panel.correct.set_cells(cells)
         cells.settled.connect(self._settled)
         panel.destroyed.connect(cells.disconnect_viewer)
@@ -128,6 +150,7 @@ class Showing:
 
     def drop(self) -> None:
         """Let go of all that is shown; its layers go a turn later, for napari may be removing them itself."""
+        self._follow(None)
         self.source = self._frame = self._pyramid = None
         if self.cells is not None and self._clearing is not None:
             self.cells.suspend()
@@ -170,6 +193,11 @@ class Showing:
             scene_of(self.source.layer, self._pyramid, named, hidden),
             besides=[self.source.layer, self._panel.truth.value],
         )
+
+    def redraw(self, layer: Any) -> None:
+        """Draw an image anew where it is the one that is shown."""
+        if self.cells is not None and self.source is not None and layer in self.source.layers:
+            self.cells.redraw(["image"])
 
     def recorrect(self) -> None:
         """Show all results with the corrections as they are."""

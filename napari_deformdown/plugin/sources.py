@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..imaging.cache import CachedArray
 from ..imaging.errors import ImageError
@@ -16,7 +14,8 @@ from ..imaging.frames import FrameArray, Recent
 from ..imaging.growing import GrowingLevel
 from . import settings
 from .frame import Frame, Progress
-from .layer_axes import channel_axis, fingerprint, joined, letters_of
+from .image_record import image_record
+from .layer_axes import channel_axis, check_channels, joined, letters_of
 from .placing import in_micrometres, place_of_plane, positions, view_problem
 from .readers import file_state
 from .samples import METADATA
@@ -50,6 +49,8 @@ class Source:
         Several are channels in that order, of the same shape and without colours.
     channels : int, optional
         How many channels the model reads: 1 takes this layer's alone where a file has several.
+    edits : callable, optional
+        edits(layer) says how often its pixels were changed in place.
 
     Raises
     ------
@@ -57,11 +58,16 @@ class Source:
         If the layers do not go together, or have fewer than two axes.
     """
 
-    def __init__(self, layer: Image | Sequence[Image], channels: int | None = None) -> None:
+    def __init__(
+        self,
+        layer: Image | Sequence[Image],
+        channels: int | None = None,
+        edits: Callable[[Image], int] = lambda layer: 0,
+    ) -> None:
         self.layers: tuple[Image, ...] = tuple(layer) if isinstance(layer, (list, tuple)) else (layer,)
         self.layer = first = self.layers[0]
         self._raw = tuple(v.data_raw for v in self.layers)
-        self._check()
+        check_channels(self.layers)
         about = first.metadata.get(METADATA, {})
         self._file: Mapping[str, Any] | None = about.get("file") if self._is_ours() else None
         self._alone = about.get("channel") if channels == 1 else None
@@ -76,21 +82,41 @@ class Source:
         self.frames: tuple[int, ...] = tuple(n for a, n in zip(letters, shape, strict=False) if a != "C")
         #: Rows and columns at full resolution.
         self.shape: tuple[int, int] = (shape[-2], shape[-1])
-        self.name = str(first.name)
-        self.pixel_size: tuple[float, float] | None = about.get("pixel_size") or in_micrometres(first)
+        self._pixel_size: tuple[float, float] | None = about.get("pixel_size")
         self._letters = "".join(letters)
         self.channels, self.channel_names = self._channels(about, shape)
         self._opened: Recent[Pyramid] = Recent(_KEPT, lambda pyramid: pyramid.close())
         self._base: Pyramid | None = None
+        self._edits = edits
+        self._opened_edition = self.edition
         self._lock = threading.Lock()
 
     # ---- what it is
+
+    @property
+    def name(self) -> str:
+        """As the layer is called now."""
+        return str(self.layer.name)
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        """Height and width of a pixel in micrometres: by the layer's scale as it is now, else as the file says."""
+        return in_micrometres(self.layer) or self._pixel_size
+
+    def called(self, name: str) -> str:
+        """What records call the image, which was read under a name: a file keeps its own."""
+        return name if self._file is not None else self.name
 
     @property
     def key(self) -> Hashable:
         """What tells this image from others, among those that are open."""
         ids = tuple((str(v.unique_id), id(raw)) for v, raw in zip(self.layers, self._raw, strict=True))
         return ids, self._letters, self._alone
+
+    @property
+    def edition(self) -> int:
+        """How often pixels were changed in place: what was read before is of others. Files are as they were opened."""
+        return 0 if self._file is not None else sum(map(self._edits, self.layers))
 
     @property
     def current(self) -> bool:
@@ -104,20 +130,8 @@ class Source:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What identifies the image in records: path, bytes and time of change; a sample; or a fingerprint of pixels.
-
-        The fingerprint reads some pixels of the first frame at the coarsest level: not for the window's thread where
-        that is slow.
-        """
-        if self._file is not None:
-            return {"name": self.name, **self._file}
-        path = self.layer.source.path
-        if path is not None and Path(path).exists():
-            return {"name": self.name, **file_state(Path(path))}
-        sample = self.layer.source.sample
-        if sample is not None:
-            return {"name": self.name, "sample": "/".join(sample)}
-        return {"name": self.name, "fingerprint": fingerprint(self._raw, self.layer)}
+        """What identifies the image in records, see `image_record`; it may read pixels."""
+        return image_record(self.name, self._file, self._raw, self.layer)
 
     def fits(self, config: ModelConfig) -> str | None:
         """None where a model can read this image, else a sentence that says why not."""
@@ -177,7 +191,7 @@ class Source:
         for axis, index, count in zip(self.axes, step, self.frames, strict=True):
             if not 0 <= index < count:
                 raise ImageError(f"{self.name} has {count} frames along {axis}, from 0: there is no {index}.")
-        return Frame(self, step)
+        return Frame(self, step, self.edition)
 
     def every_frame(self) -> list[Frame]:
         """All frames, the last axis first."""
@@ -208,6 +222,10 @@ class Source:
 
     def open(self, position: tuple[int, ...], progress: Progress | None = None) -> Pyramid:
         """The pyramid of a frame, see `Frame.open`."""
+        edition = self.edition
+        if edition != self._opened_edition:
+            self._opened_edition = edition
+            self.close()
         with self._lock:
             kept = self._opened.get(position)
             if kept is not None:
@@ -271,18 +289,6 @@ class Source:
         if self.layer.rgb:
             return int(self._levels(self.layer)[0].shape[-1]), ()
         return (1 if self._channel_axis is None else shape[self._channel_axis]), ()
-
-    def _check(self) -> None:
-        first = self.layer
-        if first.ndim < 2:
-            raise ImageError(f"{first.name} has no rows and columns.")
-        for other in self.layers[1:]:
-            if other.rgb or first.rgb:
-                raise ImageError(
-                    "Layers that are taken as channels have no colours of their own. Choose one RGB layer."
-                )
-            if not np.array_equal(other.level_shapes, first.level_shapes) or other.dtype != first.dtype:
-                raise ImageError(f"{other.name} differs from {first.name} in shape or type: they are no channels.")
 
 
 def _taken(pyramid: Pyramid, channels: Sequence[int]) -> Pyramid:

@@ -51,7 +51,7 @@ class Trials:
         if request is None:
             page.tuning.say(panel.status.text())
             return None
-        entries = page.book.entries(names_of(panel.shelf.config(request.model).classes))
+        entries = page.book.entries(names_of(panel.shelf.classes(request.model)))
         if not entries:
             page.tuning.say("Nothing is corrected yet: paint at least one correction first.")
             return None

@@ -12,6 +12,7 @@ from .delayed import delayed
 from .docked import at_the_end
 from .jobs import Latest, Progress
 from .keeping import counted, names_of
+from .scored import scored
 
 if TYPE_CHECKING:
     from .correcting import CorrectPage
@@ -103,12 +104,10 @@ class Upkeep(QObject):
 
         def work(progress: Progress) -> None:
             from ..corrections import corrected, uncorrected
-            from ..evaluation.comparison import score_results
 
             raw = {method: uncorrected(result) for method, result in results.items()}
             shown = raw if corrections.is_empty else {m: corrected(r, corrections) for m, r in raw.items()}
-            scored = score_results(comparison.pyramid, shown, wanted.truth, peaks=peaks, progress=progress)
-            progress.produce((found, scored))
+            progress.produce((found, scored(comparison.pyramid, shown, wanted.truth, peaks, progress)))
 
         self._scores.submit(work)
 

@@ -30,7 +30,7 @@ def image(rng):
 @pytest.fixture
 def frame(image):
     opened = []
-    return SimpleNamespace(key="noise", opened=opened, open=lambda progress: opened.append(1) or image)
+    return SimpleNamespace(key="noise", state="noise", opened=opened, open=lambda progress: opened.append(1) or image)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from napari_deformdown.plugin.keeping import Book
 from napari_deformdown.plugin.restoring import state_of
 from napari_deformdown.plugin.saving_frames import frame_name, frame_path
 from napari_deformdown.plugin.session import read_session
+from napari_deformdown.plugin.shelf import Shelf
 
 
 @pytest.fixture
@@ -274,6 +275,29 @@ def test_all_frames_are_saved_each_to_a_file_with_its_corrections(stack, settle,
     saving._job.produced.connect(lambda _: saving.cancel())
     qtbot.waitSignal(saving.finished, timeout=60_000).wait()
     assert "written stay" in saving.status.text() and masks[0].exists() and not masks[2].exists()
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+def test_all_frames_of_a_version_that_another_window_has_deleted(stack, run, settle, qtbot, tmp_path, noticed):
+    """What is in memory is saved; where the version is looked for anew, a sentence says that it is gone."""
+    _, panel = stack
+    version = panel.shelf.store("earth").add(panel.shelf.load("earth", "cpu"), name="first", base="earth")
+    panel.shelf.refresh()
+    panel.choose_model("earth: first")
+    settle(panel)
+    assert panel.compared[1].request.model == "earth: first"
+    Shelf().store("earth").delete(version.id)
+    if noticed:
+        panel.shelf.refresh()
+    saving = panel.saving
+    saving.part.setCurrentText("All frames, a file each")
+    with qtbot.waitSignal(saving.finished, timeout=120_000):
+        assert saving.save("learnt", tmp_path / "mask.tif")
+    masks = sorted(tmp_path.glob("mask_T*.tif"))
+    if noticed:
+        assert saving.status.text().startswith("earth: first is not there any more.") and masks == []
+    else:
+        assert len(masks) == 3 and "3 frames" in saving.status.text()
 
 
 def test_files_of_frames_sort_as_frames_do():
