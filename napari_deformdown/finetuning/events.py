@@ -31,7 +31,7 @@ class ImagePrepared:
 
 @dataclass(frozen=True)
 class ImageLeftOut:
-    """An image without corrections that cannot be read, or does not fit the model: nothing is held on it."""
+    """An image that cannot be read, or one without corrections that does not fit the model: it is not looked at."""
 
     name: str
     reason: str

@@ -105,6 +105,11 @@ class Book:
         found = [e for e in self._entries.values() if not e.corrections.is_empty]
         return [e for e in found if classes is None or e.classes == tuple(classes)]
 
+    def unpainted(self, classes: Sequence[str], most: int) -> list[Entry]:
+        """Entries of these classes without paint, those that came last."""
+        found = [e for e in self._entries.values() if e.corrections.is_empty and e.classes == tuple(classes)]
+        return found[-most:]
+
     # ---- on disk; for threads
 
     def find(self, entry: Entry) -> Corrections | None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["LEFT", "Trials"]
 
 _NAMED = 3
+# Images without corrections that a fine-tuning looks at as well: more would share the steps.
+_OTHERS = 4
 #: How the name of a version ends that nobody has decided about.
 LEFT = "left on trial"
 
@@ -51,7 +53,8 @@ class Trials:
         if request is None:
             page.tuning.say(panel.status.text())
             return None
-        entries = page.book.entries(names_of(panel.shelf.classes(request.model)))
+        classes = names_of(panel.shelf.classes(request.model))
+        entries = page.book.entries(classes)
         if not entries:
             page.tuning.say("Nothing is corrected yet: paint at least one correction first.")
             return None
@@ -61,7 +64,8 @@ class Trials:
         on_trial = panel.trial and request.model == panel.trial
         self._began = base, panel.before if on_trial else request.model
         notes = self._unknown_to_it(self._began[1], {entry.name for entry in entries})
-        return Setup(replace(request, model=base, before="", methods=methods), entries, notes)
+        others = page.book.unpainted(classes, _OTHERS)
+        return Setup(replace(request, model=base, before="", methods=methods), entries, notes, others)
 
     def _unknown_to_it(self, model: str, images: set[str]) -> list[str]:
         """What the version before has learnt from and this one will not: it starts from the base model again."""

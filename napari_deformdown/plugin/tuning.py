@@ -42,18 +42,14 @@ class Setup:
         Corrected frames.
     notes : sequence of str
         Sentences to be said with the result.
+    others : sequence of Entry
+        Frames without corrections: on them the model stays near what it was.
     """
 
     base: Request
     entries: Sequence[Entry]
     notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class _LeftOut:
-    """An image that cannot be read any more."""
-
-    sentence: str
+    others: Sequence[Entry] = ()
 
 
 class Tuning(QWidget):
@@ -198,7 +194,9 @@ class Tuning(QWidget):
         if name == "FinetuneStarted":
             held = f", {event.held_back} of them held back" if event.held_back else ""
             images = "this image" if event.images == 1 else f"{event.images} images"
-            self.say(f"{event.strokes} corrections on {images}{held}.")
+            others = "1 image" if event.others == 1 else f"{event.others} images"
+            kept = f" On {others} without corrections the model stays as it was." if event.others else ""
+            self.say(f"{event.strokes} corrections on {images}{held}.{kept}")
         elif name == "FinetuneStep":
             self.curve.add(event.step, event.total, event.loss, event.hold)
             self.progress.show_part(event.step, event.total)
@@ -207,7 +205,7 @@ class Tuning(QWidget):
         elif name == "DoubtRaised":
             self._doubts.append(event.sentence)
             self.doubtful.extend(event.strokes)
-        elif isinstance(event, _LeftOut):
+        elif name == "ImageLeftOut":
             self._left_out.append(event.sentence)
 
     def _progress(self, stage: str, done: int, total: int) -> None:
@@ -251,18 +249,19 @@ class Tuning(QWidget):
 
 def _work(engine: Engine, setup: Setup, options: FinetuneOptions) -> Callable[[Progress], FinetuneFinished]:
     def work(progress: Progress) -> FinetuneFinished:
-        from ..finetuning import CorrectedImage, FinetuneFinished, finetune
+        from ..finetuning import CorrectedImage, FinetuneFinished, ImageLeftOut, finetune
 
         model = engine.model(setup.base, progress)
         outcome: FinetuneFinished | None = None
         with ExitStack() as stack:
             images = []
-            for number, entry in enumerate(setup.entries):
-                progress(f"reading {entry.name}", number, len(setup.entries))
+            frames = [*setup.entries, *setup.others]
+            for number, entry in enumerate(frames):
+                progress(f"reading {entry.name}", number, len(frames))
                 try:
                     pyramid = stack.enter_context(entry.frame.open())
                 except (ImageError, OSError) as error:
-                    progress.produce(_LeftOut(f"{entry.name} was left out: {error}"))
+                    progress.produce(ImageLeftOut(entry.name, str(error)))
                     continue
                 images.append(CorrectedImage(pyramid, entry.corrections, entry.name))
             for event in finetune(model, images, setup.base.budget, options):

@@ -16,6 +16,7 @@ from napari_deformdown.finetuning import FinetuneOptions, HeldBackScored
 from napari_deformdown.network import LabelClass, ModelError
 from napari_deformdown.plugin.own_classes import IdsDialog, OwnClassesDialog
 from napari_deformdown.plugin.shelf import Shelf
+from napari_deformdown.plugin.texts import budget_text
 from napari_deformdown.plugin.trials import LEFT
 from napari_deformdown.plugin.tuning import held_back_sentence
 from napari_deformdown.versions import VersionStore
@@ -226,7 +227,7 @@ def test_tune_compare_keep_go_back_and_open_again(corrected, settle, qtbot, tmp_
     assert panel.numbers.curve is not None and viewer.layers["before: segmentation"].visible
     # what is expected of the next run: both are sampled alike, and uniform sampling is not run
     one = panel.estimator.expect(panel.budget, "learnt", model="earth", image=panel.source.name)
-    assert panel._expected() == one + one
+    assert panel.budget_label.text() == budget_text(panel.budget, panel.source.shape, one + one)
     # again in mid-trial: what is not shown learns as well
     assert panel.correct.trials.setup().base.methods == ("uniform", "learnt")
     # keep
@@ -367,6 +368,21 @@ def test_a_trial_is_kept_once_if_the_panel_is_closed_while_it_is_written(correct
     qtbot.waitUntil(lambda: not isalive(panel), timeout=10_000)
     qtbot.waitUntil(lambda: not any("job" in thread.name for thread in threading.enumerate()), timeout=10_000)
     assert [version.name for version in Shelf().store("earth").list()] == ["mine"]
+
+
+def test_on_other_images_that_were_looked_at_the_model_stays_as_it_was(stroked, earth_piece, run, settle, qtbot):
+    panel, tuning = stroked, stroked.correct.tuning
+    other = panel.viewer.add_image(earth_piece[0][:, ::-1], name="other")
+    panel.image.value = other
+    run(panel)
+    settle(panel)
+    panel.image.value = panel.viewer.layers["piece"]
+    settle(panel)
+    with qtbot.waitSignal(tuning.tuned, timeout=60_000):
+        tuning.run_button.click()
+        qtbot.waitUntil(lambda: "On 1 image without corrections the model stays" in tuning.status.text())
+    assert tuning.outcome.record["images"] == ["piece"] and tuning.outcome.record["others"] == ["other"]
+    settle(panel)
 
 
 def test_cancelled_and_failed_runs_leave_everything_as_it_was(corrected, settle, qtbot):
