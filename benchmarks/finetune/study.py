@@ -142,9 +142,9 @@ def table(figures: Row) -> str:
         lines.append(
             f"| {kind[0]} | {kind[1]} | {count} | {cells} | {worst:+.1f} ({image}) | {_mean(mine, 'seconds'):.0f} |"
         )
-    keys = ("gain_corrected", "gain_shown", "change_others", "change_open", "gain_corrected_wrong")
-    keys = (*keys, "change_others_wrong", "wrong_said", "seconds")
-    return "\n".join([*lines, "", *(f"{key}: {figures[key]}" for key in keys), ""])
+    keys = ("gain_corrected", "gain_shown", "change_others", "change_open")
+    wrong = ("gain_corrected_wrong", "change_others_wrong", "wrong_said")
+    return "\n".join([*lines, "", *(f"{key}: {figures[key]}" for key in (*keys, *wrong, "seconds")), ""])
 
 
 def _folder(data: Path | None) -> Path:

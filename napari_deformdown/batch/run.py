@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..imaging.errors import ImageError
-from ..imaging.ome_zarr import is_zarr
+from ..imaging.ome_zarr import image_around
 from ..imaging.urls import is_url
 from ..network.catalogue import find_model, list_models
 from ..network.config import METHODS, ModelError
@@ -78,7 +78,7 @@ def check_outputs(slides: Sequence[Slide], output: Path, formats: Sequence[str])
     ImageError
         If it would.
     """
-    around = next((folder for folder in (output.resolve(), *output.resolve().parents) if is_zarr(folder)), None)
+    around = image_around(output.resolve() / "mask")
     if around is not None:
         raise ImageError(
             f"{output} lies in {around}, to which no other files belong. Give another folder for the masks."

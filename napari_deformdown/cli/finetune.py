@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..finetuning.options import FinetuneOptions
+from ..finetuning.options import OTHERS, FinetuneOptions
 from ..network.config import LabelClass, ModelError
 from ..training.palette import class_colors
 from ..versions.record import NAME as VERSION
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from .arguments import Commands
 
 __all__ = ["add_parser", "parse_classes"]
-
-# Images without corrections that are looked at as well: more would share the steps.
-_OTHERS = 4
 
 
 def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -77,10 +74,10 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
     finetune.add_argument(
         "--others",
         type=_parse_others,
-        default=_OTHERS,
+        default=OTHERS,
         metavar="N",
         help="of the images without corrections, at most so many: on them the model stays near what it was, so that "
-        f"others of their kind keep their labels; default: {_OTHERS}",
+        f"others of their kind keep their labels; default: {OTHERS}",
     )
     finetune.add_argument(
         "--held-back", type=_parse_number, metavar="SHARE", help=f"of the strokes; default: {FinetuneOptions.held_back}"

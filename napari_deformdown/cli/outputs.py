@@ -29,6 +29,7 @@ def check_files(*paths: Path | None, given: Sequence[Path | str | None] = (), ou
         If one cannot be written, lies in a folder that is an image or a mask itself, or would take the place of what
         was given, of another one, of an output, or of a mask's record.
     """
+    from ..imaging.ome_zarr import image_around
     from ..masks.records import is_record, record_path
 
     wanted = [path for path in paths if path is not None]
@@ -46,7 +47,7 @@ def check_files(*paths: Path | None, given: Sequence[Path | str | None] = (), ou
             raise ImageError(f"{path} is a file that is read here, and would be lost. Give another name.")
         if place in taken or is_record(path):
             raise ImageError(f"{path} is the name of a mask, or of the record beside one. Give another name.")
-        around = _around(place, read | masks)
+        around = image_around(place, read | masks)
         if around is not None:
             raise ImageError(f"{path} lies in {around}, to which no other files belong. Give a file in another folder.")
         if place in seen:
@@ -69,6 +70,8 @@ def check_masks(outputs: Sequence[Path], **given: Path | str | None) -> None:
     ImageError
         If one would.
     """
+    from ..imaging.ome_zarr import image_around
+
     places = [output.resolve() for output in outputs]
     for output, place in zip(outputs, places, strict=True):
         for kind, source in given.items():
@@ -78,7 +81,7 @@ def check_masks(outputs: Sequence[Path], **given: Path | str | None) -> None:
                 if place in name.parents:
                     raise ImageError(f"The {kind} {source} lies in the output {output}. Give another name.")
         # labels of OME-Zarr may lie within their image, other files may not
-        around = None if place.suffix.lower() == ".zarr" else _around(place, set())
+        around = None if place.suffix.lower() == ".zarr" else image_around(place)
         if around is not None:
             raise ImageError(
                 f"{output} lies in {around}, to which no other files belong. Give a file in another folder."
@@ -103,10 +106,3 @@ def _resolved(given: Sequence[Path | str | None]) -> set[Path]:
 def _is_same(path: Path, given: Path) -> bool:
     """Whether both are the very same file or folder, under whatever names; what is not there is none."""
     return path.exists() and given.exists() and path.samefile(given)
-
-
-def _around(path: Path, folders: set[Path]) -> Path | None:
-    """The folder around a path that is a zarr, or one of those given; None without."""
-    from ..imaging.ome_zarr import is_zarr
-
-    return next((folder for folder in path.parents if folder in folders or is_zarr(folder)), None)

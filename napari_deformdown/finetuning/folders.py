@@ -15,6 +15,7 @@ from ..network import DeformedSegmenter
 from ..versions import Version, write_version
 from ..versions.record import checked_name
 from .events import FinetuneEvent, FinetuneFinished, ImageLeftOut
+from .fresh import is_fresh
 from .options import FinetuneOptions
 from .prepared import CorrectedImage
 from .tuning import finetune
@@ -73,6 +74,7 @@ def finetune_files(
         checked_name(name)
     with ExitStack() as stack:
         images = []
+        others = () if is_fresh(model) else others  # it has nothing to hold to
         for number, file in enumerate(files):
             pyramid = stack.enter_context(open_image(file.image))
             corrections = read_corrections(file.corrections, pyramid.shape, model.config.classes)

@@ -8,7 +8,10 @@ from typing import Any
 
 from ..network.config import ModelError
 
-__all__ = ["FinetuneOptions"]
+__all__ = ["OTHERS", "FinetuneOptions"]
+
+#: Images without corrections that panel and command line give as well: more would share the steps.
+OTHERS = 4
 
 _METHODS = ("uniform", "learnt")
 # As `geometry.SAMPLERS`, which needs torch, but for those that do not place points by the learnt density.

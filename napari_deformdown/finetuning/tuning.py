@@ -79,13 +79,13 @@ def finetune(
     began = time.monotonic()
     # what is painted meanwhile is for the next time
     taken = [replace(image, corrections=image.corrections.copy()) for image in images]
+    if is_fresh(model):  # there is nothing to hold to
+        taken = [image for image in taken if not image.corrections.is_empty]
     unfit = _unfit(taken, model)
     if all(image.corrections.is_empty for image in taken):
         raise ModelError("Nothing is corrected yet: paint at least one correction first.")
     yield from unfit.values()
     taken = [image for k, image in enumerate(taken) if k not in unfit]
-    if is_fresh(model):  # there is nothing to hold to
-        taken = [image for image in taken if not image.corrections.is_empty]
     model.eval()
     ready: list[Prepared] = []
     for number, image in enumerate(taken, 1):

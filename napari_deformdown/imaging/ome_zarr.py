@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from .descriptions import micrometres
 from .errors import ImageError
 from .stack import Stack
 
-__all__ = ["is_zarr", "open_zarr", "open_zarr_node"]
+__all__ = ["image_around", "is_zarr", "open_zarr", "open_zarr_node"]
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
@@ -22,6 +22,11 @@ _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 def is_zarr(path: Path) -> bool:
     """Whether a folder holds a zarr array or group."""
     return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
+
+
+def image_around(path: Path, folders: Collection[Path] = ()) -> Path | None:
+    """The nearest folder around a whole path that is a zarr, or one of those given; None without."""
+    return next((folder for folder in path.parents if folder in folders or is_zarr(folder)), None)
 
 
 def open_zarr(path: Path, axes: str | None = None) -> Stack:

@@ -16,12 +16,13 @@ from .quick import set_points
 if TYPE_CHECKING:
     from .overlay import Overlay
 
-__all__ = ["layer_name", "new_layer", "part_shown", "style_of", "suit_view", "update_layer"]
+__all__ = ["PLACE", "layer_name", "new_layer", "part_shown", "style_of", "suit_view", "update_layer"]
 
 _MAKERS = {"segmentation": Labels, "difference": Labels, "corrections": Labels, "lines": Vectors, "points": Points}
 # Of a grid's lines, in pixels of the screen: thinner ones are drawn in dashes.
 _THICK = 1.5
-_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
+#: What of a layer says where it lies.
+PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
 # What follows from the data alone, once it is made, is left as the person has it.
 _KEPT = ("confidence", "sampled")
 
@@ -61,7 +62,7 @@ def update_layer(layer: Layer, kind: str, scene: Scene, content: Content, denses
         _put_sheet(layer, options["data"])
     elif kind != "points":
         layer.data = options["data"]
-    for name in _PLACE:
+    for name in PLACE:
         if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(options[name])):
             setattr(layer, name, options[name])
     for name in ("colormap", "contrast_limits", "metadata"):

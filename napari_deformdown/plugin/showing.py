@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
 
+from .cell_layers import PLACE
 from .cells import FOUND, Cells
 from .chooser import TRUTH
 from .content import Content
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Showing"]
 
-# What of a layer says where it lies.
-_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")
 # Milliseconds that the image must rest.
 _REST = 80
 
@@ -78,7 +77,7 @@ class Showing:
     def _follow(self, source: Source | None) -> None:
         """Have all stay over an image that the person moves, turns or scales."""
         for each, follows in ((self.source, False), (source, True)):
-            for name in () if each is None else _PLACE:
+            for name in () if each is None else PLACE:
                 emitter = getattr(each.layer.events, name)
                 (emitter.connect if follows else emitter.disconnect)(self._moved)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..finetuning.options import OTHERS
 from ..imaging.label_ids import shortened
 from ..network.config import ModelError
 from .docked import at_the_end
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["LEFT", "Trials"]
 
 _NAMED = 3
-# Images without corrections that a fine-tuning looks at as well: more would share the steps.
-_OTHERS = 4
 #: How the name of a version ends that nobody has decided about.
 LEFT = "left on trial"
 
@@ -64,7 +63,7 @@ class Trials:
         on_trial = panel.trial and request.model == panel.trial
         self._began = base, panel.before if on_trial else request.model
         notes = self._unknown_to_it(self._began[1], {entry.name for entry in entries})
-        others = page.book.unpainted(classes, _OTHERS)
+        others = page.book.unpainted(classes, OTHERS)
         return Setup(replace(request, model=base, before="", methods=methods), entries, notes, others)
 
     def _unknown_to_it(self, model: str, images: set[str]) -> list[str]:

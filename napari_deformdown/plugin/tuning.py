@@ -249,13 +249,13 @@ class Tuning(QWidget):
 
 def _work(engine: Engine, setup: Setup, options: FinetuneOptions) -> Callable[[Progress], FinetuneFinished]:
     def work(progress: Progress) -> FinetuneFinished:
-        from ..finetuning import CorrectedImage, FinetuneFinished, ImageLeftOut, finetune
+        from ..finetuning import CorrectedImage, FinetuneFinished, ImageLeftOut, finetune, is_fresh
 
         model = engine.model(setup.base, progress)
         outcome: FinetuneFinished | None = None
         with ExitStack() as stack:
             images = []
-            frames = [*setup.entries, *setup.others]
+            frames = [*setup.entries, *(() if is_fresh(model) else setup.others)]
             for number, entry in enumerate(frames):
                 progress(f"reading {entry.name}", number, len(frames))
                 try:
