@@ -183,6 +183,7 @@ def _run(job: Job, slide: Slide, progress: Progress | None, start: float) -> Sli
 
     from ..evaluation.memory import PeakMemory
     from ..imaging import open_image
+    from ..imaging.urls import recorded
     from ..masks import check_export, export_mask, make_record
     from ..network import segment
 
@@ -211,7 +212,7 @@ def _run(job: Job, slide: Slide, progress: Progress | None, start: float) -> Sli
             for mask in wanted:
                 place.mkdir()
                 staged = place / mask.name
-                record = make_record(result, pyramid, model) | {"source": slide.source}
+                record = make_record(result, pyramid, model) | {"source": recorded(slide.source)}
                 export_mask(result, staged, record=record, progress=stage(f"writing {mask.name}"))
                 seal(staged, made_from)
                 publish(staged, mask)

@@ -63,7 +63,8 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     from ..evaluation.cost import peak_megabytes
     from ..imaging import open_image
-    from ..masks import check_export, export_mask, make_record
+    from ..imaging.urls import recorded
+    from ..masks import Planned, check_export, export_mask, make_record
     from ..network import load_model, segment
 
     check_masks(options.output, image=options.image)
@@ -73,17 +74,18 @@ def _run(options: argparse.Namespace) -> int:
     model = load_model(options.model, options.device)
     chosen = {"axes": options.axes, "at": options.at, "channels": options.channels}
     with Bars() as bars, open_image(options.image, **chosen, progress=bars.stage("opening")) as pyramid:
+        planned = Planned(pyramid.shape, model.config.classes, pyramid.pixel_size)
+        exported = export_options(options, planned)
+        for output in options.output:
+            check_export(output, planned, level=options.level, region=options.region, overwrite=True)
         start = time.perf_counter()
         result = segment(pyramid, model, options.budget, options.sampler, progress=bars)
         seconds = time.perf_counter() - start
         start = time.perf_counter()
-        record = make_record(result, pyramid, model)
-        chosen = export_options(options, result)
-        for output in options.output:
-            check_export(output, result, level=options.level, region=options.region, overwrite=True)
+        record = make_record(result, pyramid, model) | {"source": recorded(options.image)}
         for output in options.output:
             stage = bars.stage(f"writing {output.name}")
-            export_mask(result, output, record=record, overwrite=True, progress=stage, **chosen)
+            export_mask(result, output, record=record, overwrite=True, progress=stage, **exported)
         export_seconds = time.perf_counter() - start
     if options.json:
         cost = {

@@ -11,4 +11,5 @@ from .records import read_record as read_record
 from .records import record_path as record_path
 from .source import ArrayMask as ArrayMask
 from .source import MaskSource as MaskSource
+from .source import Planned as Planned
 from .source import Window as Window

@@ -17,7 +17,7 @@ from ..imaging.progress import Progress
 from .formats import Format, Kind, format_of
 from .placing import check_room, check_target, complete
 from .records import check_record, full_record, known_record, record_path, write_record
-from .source import MaskSource, Region, Window, is_background, smallest_level
+from .source import MaskSource, Planned, Region, Window, is_background, smallest_level
 
 __all__ = ["check_export", "export_mask", "outlined"]
 
@@ -116,7 +116,8 @@ def check_export(
 ) -> tuple[Format, Window]:
     """Everything about an export that can be known before the work, as in `export_mask`.
 
-    Without a source, the name alone is looked at, and the window returned is of an empty mask.
+    Without a source, the name alone is looked at, and the window returned is of an empty mask; `Planned` stands for a
+    mask that is still to be made.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def check_export(
             f'{form.name} needs {_MODULES[form.extra]}: pip install "napari-deformdown[{form.extra}]", or choose '
             "another format."
         )
-    window = Window(source if source is not None else _Nothing(), level if source is not None else 0, region)
+    window = Window(Planned() if source is None else source, level if source is not None else 0, region)
     if form.name == "PNG":
         check_png(window)
     if form.name == "COCO":
@@ -165,17 +166,6 @@ class _Options:
     split: bool
     simplify: float
     confidence: str
-
-
-class _Nothing:
-    """The mask of no image: a name is checked before there is one."""
-
-    shape = (1, 1)
-    classes: tuple[()] = ()
-    pixel_size = None
-
-    def labels(self, level: int = 0, region: Region | None = None) -> Any:
-        raise NotImplementedError
 
 
 def _writer(form: Format, window: Window, options: _Options) -> Write:

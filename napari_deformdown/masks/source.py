@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..imaging.errors import ImageError
 from ..network.config import LabelClass
 
-__all__ = ["ArrayMask", "Frame", "MaskSource", "Region", "Window", "check_count", "smallest_level"]
+__all__ = ["ArrayMask", "Frame", "MaskSource", "Planned", "Region", "Window", "check_count", "smallest_level"]
 
 Region = tuple[int, int, int, int]
 # Pyramids end with a level whose longer side is at most this.
@@ -113,6 +113,29 @@ class ArrayMask:
         if found.size and found.dtype != np.uint8 and (found.min() < 0 or found.max() > _LARGEST_ID):
             raise ImageError(f"There are ids from {found.min()} to {found.max()}; masks have 0 to {_LARGEST_ID}.")
         return found.astype(np.uint8, copy=False)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A mask that is still to be made: what is known of it is checked before the work starts.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns at full resolution.
+    classes : sequence of LabelClass
+        In the order of their ids.
+    pixel_size : (float, float), optional
+        Micrometres, see `MaskSource`.
+    """
+
+    shape: tuple[int, int] = (1, 1)
+    classes: Sequence[LabelClass] = ()
+    pixel_size: tuple[float, float] | None = None
+
+    def labels(self, level: int = 0, region: Region | None = None) -> NDArray[np.uint8]:
+        """There are none yet."""
+        raise NotImplementedError
 
 
 def _picked(start: int, stop: int, step: int, size: int) -> list[slice]:

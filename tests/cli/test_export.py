@@ -146,11 +146,21 @@ def test_bad_input_is_one_sentence_and_code_2(folder, tmp_path, capsys, words, s
     assert not list(tmp_path.iterdir())
 
 
-def test_segment_refuses_an_impossible_output_before_the_work(folder, tmp_path, capsys) -> None:
+def test_segment_refuses_an_impossible_output_before_the_work(folder, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("napari_deformdown.network.segment", lambda *_, **__: pytest.fail("the network ran"))
     words = ["segment", str(folder / "earth.tif"), "--model", "earth", "--budget", "64x96", "--output"]
     assert "end its name" in said([*words, str(tmp_path / "m.bmp")], capsys)
     assert "no class" in said([*words, str(tmp_path / "m.geojson"), "--classes", "moon"], capsys)
+    assert "levels 0 to 11" in said([*words, str(tmp_path / "m.png"), "--level", "20"], capsys)
+    assert "leaves the mask" in said([*words, str(tmp_path / "m.png"), "--region", "0:9999,0:5"], capsys)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_record_says_where_the_image_came_from(folder, tmp_path) -> None:
+    url = (folder / "earth.tif").as_uri()
+    words = ["segment", url, "--model", "earth", "--budget", "16x24", "--output", str(tmp_path / "m.tif")]
+    assert main(words) == 0
+    assert json.loads((tmp_path / "m.tif.json").read_text("utf-8"))["source"] == url
 
 
 @pytest.mark.parametrize("name", ["earth.tif", "m.tif.json", "n.tif", "n.tif.json"])

@@ -20,7 +20,7 @@ from napari_deformdown.geometry import UniformWarp  # noqa: E402
 from napari_deformdown.imaging import ImageError, Pyramid, open_image, sample  # noqa: E402
 from napari_deformdown.imaging import remote_file as module  # noqa: E402
 from napari_deformdown.imaging.remote_file import RemoteFile, remote_identity  # noqa: E402
-from napari_deformdown.imaging.urls import file_name, is_url, local_path  # noqa: E402
+from napari_deformdown.imaging.urls import file_name, is_url, local_path, recorded  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,9 @@ def test_addresses_are_told_from_paths() -> None:
     assert is_url("http://host/a.tif") and is_url("s3://bucket/a.tif") and is_url("simplecache::s3://b/a.tif")
     assert not is_url("slide.tif") and not is_url("C:\\slides\\a.tif") and not is_url(Path("a")) and not is_url("a:b")
     assert file_name("https://host/x/a%20b.ome.tif?token=1/2") == "a b.ome.tif"
+    assert recorded("https://me:secret@host:80/x/a.tif?token=1/2#p") == "https://host:80/x/a.tif"
+    assert recorded("zip://a.tif::https://me:secret@host/x.zip") == "zip://a.tif::https://host/x.zip"
+    assert recorded(Path("slides") / "a#1.tif") == str(Path("slides") / "a#1.tif")
     assert local_path("file:///data/a%20b.tif") == Path("/data/a b.tif") and local_path("s3://b/a.tif") is None
 
 
