@@ -97,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
     check_outputs(slides, options.output, formats)
     masks = [options.output / f"{slide.name}{ending}" for slide in slides for ending in formats]
     given: list[Path | str] = [*model_files(options.model), *(slide.source for slide in slides)]
-    check_files(options.json, given=given, outputs=masks)
+    check_files(options.json, given=given, outputs=masks, made=options.output)
 
     from ..batch import estimate_memory, local_threads, make_job, staging_folder
     from ..batch.job import load_model_of

@@ -11,7 +11,12 @@ from ..imaging.urls import is_url, local_path
 __all__ = ["check_files", "check_masks", "model_files"]
 
 
-def check_files(*paths: Path | None, given: Sequence[Path | str | None] = (), outputs: Sequence[Path] = ()) -> None:
+def check_files(
+    *paths: Path | None,
+    given: Sequence[Path | str | None] = (),
+    outputs: Sequence[Path] = (),
+    made: Path | None = None,
+) -> None:
     """Whether files can be written, and destroy nothing, before the work starts.
 
     Parameters
@@ -22,6 +27,8 @@ def check_files(*paths: Path | None, given: Sequence[Path | str | None] = (), ou
         Images, labels, masks and whatever else the command reads.
     outputs : sequence of Path
         Masks that the command writes, each with its record.
+    made : Path, optional
+        A folder that the command makes where it is missing: they may lie in it.
 
     Raises
     ------
@@ -41,7 +48,7 @@ def check_files(*paths: Path | None, given: Sequence[Path | str | None] = (), ou
     seen: set[Path] = set()
     for path in wanted:
         place = path.resolve()
-        if path.is_dir() or not path.parent.is_dir():
+        if path.is_dir() or not (path.parent.is_dir() or (made is not None and place.parent == made.resolve())):
             raise ImageError(f"{path} cannot be written: give a file in a folder that is there.")
         if any(_is_same(place, name) for name in read):
             raise ImageError(f"{path} is a file that is read here, and would be lost. Give another name.")

@@ -79,10 +79,10 @@ def test_a_stopped_batch_says_what_it_did(folder, capsys, monkeypatch) -> None:
         return real(job, slide, progress)  # type: ignore[arg-type]
 
     monkeypatch.setattr(run, "run_slide", stops)
-    words = ["batch", "slides", "--recursive", *WORDS, "--output", "out", "--json", "report.json"]
+    words = ["batch", "slides", "--recursive", *WORDS, "--output", "out", "--json", "out/report.json"]
     assert main(words) == 1
     assert "stopped" in capsys.readouterr().err
-    report = json.loads((folder / "report.json").read_text())
+    report = json.loads((folder / "out" / "report.json").read_text())
     assert (report["total"], [s["name"] for s in report["slides"]]) == (3, ["a"])
     assert not list((folder / "out").glob(".batch-*"))
 
