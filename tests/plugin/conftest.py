@@ -11,10 +11,17 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_deformdown.finetuning import FinetuneOptions
+from napari_deformdown.plugin.graphics import load_triton_beside_opengl
 from napari_deformdown.plugin.panel import SamplingPanel
 from napari_deformdown.samples import blue_marble
 
 PLUGIN = "napari-deformdown"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def windows_of_these_tests_are_no_danger_to_later_ones():
+    """What the panel does before its first run: tests without one, after these in the same process, load models too."""
+    load_triton_beside_opengl()
 
 
 @pytest.fixture(autouse=True)
