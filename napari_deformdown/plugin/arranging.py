@@ -58,6 +58,17 @@ class Arrangement:
             layers.insert(layers.index(above[0]) if above else len(layers), layer)
         layers.selection.active = active
 
+    def set_besides(self, layers: list[Layer]) -> bool:
+        """Layers of the user's that need no cell; whether they are others than before."""
+        before, self.besides = self.besides, layers
+        return list(map(id, before)) != list(map(id, layers))
+
+    def is_broken(self, order: Sequence[Layer], each: int) -> bool:
+        """Whether some layer has left its cell, or another one has come between; within a cell the order is free."""
+        top = list(self._viewer.layers)[-len(order) :] if order else []
+        groups = [[set(map(id, layers[k : k + each])) for k in range(0, len(order), each)] for layers in (top, order)]
+        return not self._moving and groups[0] != groups[1]
+
     def put_in_place(self, order: Sequence[Layer], each: int, cells: int, title: Layer, *, side_by_side: bool) -> None:
         """Have layers on top of all others, and the grid as it suits them.
 
