@@ -167,6 +167,30 @@ def test_the_grid_follows_what_needs_a_cell(docked, run, settle, earth_piece):
     assert int(np.prod(viewer.canvas.grid.shape)) == len(METHODS)
 
 
+def test_another_image_is_in_view_whatever_else_is_open(docked, run, settle, earth_piece):
+    """A small image beside a large one was a few pixels of the screen, or out of view."""
+    viewer, panel = docked
+    panel.truth.value = None
+    panel.rows.value = 16
+    run(panel)
+    small = viewer.add_image(earth_piece[0][:60, :120].copy(), name="small", translate=(5000, 9000), scale=(0.1, 0.1))
+    panel.image.value = small
+    panel.rows.value = 16
+    run(panel)
+    settle(panel)
+    camera = viewer.scene.camera
+    np.testing.assert_allclose(camera.center[-2:], np.mean(small.extent.world, axis=0), atol=1)
+    width = viewer.canvas.size[1] / viewer.canvas.grid.actual_shape(viewer.layers)[1]
+    height = viewer.canvas.size[0] / viewer.canvas.grid.actual_shape(viewer.layers)[0]
+    assert 0.5 < max(camera.zoom * 12 / width, camera.zoom * 6 / height) <= 1
+    # of the same image the view stays
+    camera.zoom *= 2
+    zoom = camera.zoom
+    run(panel)
+    settle(panel)
+    assert camera.zoom == zoom
+
+
 def test_paint_brings_back_a_deleted_corrections_layer(docked, run, settle, qtbot):
     viewer, panel = docked
     run(panel)
