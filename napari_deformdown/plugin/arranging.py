@@ -22,6 +22,8 @@ __all__ = ["Arrangement", "best_shape", "delete_where_drawn", "remove_layers"]
 
 # Between cells, in pixels of the screen.
 _SPACING = 4
+# Of a cell, by the image when it is shown as a whole.
+_FILLED = 0.95
 
 
 class Arrangement:
@@ -58,6 +60,19 @@ class Arrangement:
             layers.insert(layers.index(above[0]) if above else len(layers), layer)
         layers.selection.active = active
 
+    def set_besides(self, layers: list[Layer]) -> bool:
+        """Layers of the user's that need no cell, the image first; whether they are others than before."""
+        before, self.besides = self.besides, layers
+        if before and layers and not np.array_equal(_corners(before[0]), _corners(layers[0])):
+            self.unfit = True  # another image, elsewhere
+        return list(map(id, before)) != list(map(id, layers))
+
+    def is_broken(self, order: Sequence[Layer], each: int) -> bool:
+        """Whether some layer has left its cell, or another one has come between; within a cell the order is free."""
+        top = list(self._viewer.layers)[-len(order) :] if order else []
+        groups = [[set(map(id, layers[k : k + each])) for k in range(0, len(order), each)] for layers in (top, order)]
+        return not self._moving and groups[0] != groups[1]
+
     def put_in_place(self, order: Sequence[Layer], each: int, cells: int, title: Layer, *, side_by_side: bool) -> None:
         """Have layers on top of all others, and the grid as it suits them.
 
@@ -93,10 +108,18 @@ class Arrangement:
             self.unfit = True
 
     def fit_to_view(self) -> None:
-        """Show the whole image if the grid is another one than before."""
-        if self.unfit:
-            self.unfit = False
-            self._viewer.fit_to_view()
+        """Show the whole image if the grid is another one than before, or the image; others may be far larger."""
+        if not self.unfit:
+            return
+        self.unfit = False
+        self._viewer.fit_to_view()
+        if self.besides:
+            viewer, (low, high) = self._viewer, _corners(self.besides[0])
+            grid, camera = viewer.canvas.grid, viewer.scene.camera
+            cells = np.asarray(grid.actual_shape(viewer.layers)) if grid.enabled else np.ones(2)
+            size = np.asarray(viewer.canvas.size, float) / np.maximum(1, cells)
+            camera.center = (*tuple(camera.center)[:-2], *(float(c) for c in (low + high) / 2))
+            camera.zoom = float((size / np.maximum(high - low, 1e-9)).min() * _FILLED)
 
     def keep_on_top(self, mine: Sequence[Layer], added: Layer) -> bool:
         """Whether a layer was added by somebody else, who must not push the cells apart: it goes below ours."""
@@ -123,8 +146,13 @@ class Arrangement:
         if any(id(layer) not in mine for layer in self._viewer.layers):
             # The image itself and its ground truth go round to the first cell, below what is there.
             cells += math.ceil((len(self._viewer.layers) - len(order)) / each)
-        extent = np.ptp(title.extent.world, axis=0)[-2:]
+        extent = np.ptp(_corners(self.besides[0] if self.besides else title), axis=0)
         return best_shape(cells, extent, self._viewer.canvas.size)
+
+
+def _corners(layer: Layer) -> Any:
+    """The least and the largest row and column of a layer in the world."""
+    return np.asarray(layer.extent.world)[:, -2:]
 
 
 def best_shape(cells: int, extent: Any, canvas: tuple[int, int]) -> tuple[int, int]:

@@ -67,6 +67,7 @@ class Cells(QObject):
         self._plan = self._layers.plan
         viewer.layers.events.inserted.connect(self._inserted)
         viewer.layers.events.removed.connect(self._removed)
+        viewer.layers.events.reordered.connect(self._reordered)
         viewer.scene.camera.events.connect(self._view_moved)
 
     def disconnect_viewer(self) -> None:
@@ -76,6 +77,7 @@ class Cells(QObject):
         leave(self._layers.values())
         self._viewer.layers.events.inserted.disconnect(self._inserted)
         self._viewer.layers.events.removed.disconnect(self._removed)
+        self._viewer.layers.events.reordered.disconnect(self._reordered)
         self._viewer.scene.camera.events.disconnect(self._view_moved)
 
     # ---- what is asked of it
@@ -110,7 +112,7 @@ class Cells(QObject):
     def set_scene(self, scene: Scene, besides: Iterable[Layer | None] = ()) -> None:
         """The image that everything lies over, and layers of the user's that need no cell: every cell shows them."""
         before, self._layers.scene = self._layers.scene, replace(scene, sheet=self._sheet)
-        self._layers.arrangement.besides = [layer for layer in besides if layer is not None]
+        self._unarranged |= self._layers.arrangement.set_besides([layer for layer in besides if layer is not None])
         image = (scene.options["rgb"], scene.options["multiscale"], len(scene.options["scale"]))
         if image != self._kind_of_image:
             self._layers.remove()
@@ -247,7 +249,7 @@ class Cells(QObject):
                 more = self._bring_up_to_date()
         finally:
             self._busy = False
-        if more:
+        if more or self._unarranged:
             self._timer.start()
         else:
             self.settled.emit()
@@ -276,10 +278,23 @@ class Cells(QObject):
             self._rest.start()
 
     def _removed(self, event: Any) -> None:
-        """A layer of ours that the user deletes comes back with the next result."""
-        self._layers.forget(event.value)
+        """Without one of ours the cells after it would show each other's: it comes back, unless all of them go."""
+        mine = self._layers.forget(event.value)
+        if self._layers:
+            self._arrange_later()
+        elif mine:  # they come with the next result
+            self._timer.stop()
+            self.settled.emit()
+
+    def _reordered(self, event: Any) -> None:
+        if self._layers.broken:
+            self._arrange_later()
+
+    def _arrange_later(self) -> None:
+        self._unarranged = True
+        self._schedule()  # napari may be taking away or moving more
 
     def _inserted(self, event: Any) -> None:
         foreign = self._layers.arrangement.keep_on_top(list(self._layers.values()), event.value)
-        if foreign and self._plan.side_by_side and not self.busy:
-            self._layers.arrange()
+        if foreign and self._plan.side_by_side:
+            (self._arrange_later if self.busy else self._layers.arrange)()

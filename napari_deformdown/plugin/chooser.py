@@ -27,6 +27,7 @@ from .samples import METADATA
 from .shelf import Shelf
 from .sources import Source
 from .texts import budget_limits, budget_text, fit_budget
+from .truths import Truths
 
 __all__ = ["TRUTH", "Chooser"]
 
@@ -51,7 +52,7 @@ class Chooser(PanelForm):
         self.viewer = viewer
         self.source: Source | None = None
         self.estimator = CostEstimator()
-        self.shelf = Shelf()
+        self.shelf, self._truth_of = Shelf(), Truths()
         # a model that is on trial, and the one that it is compared with
         self.trial = self.before = ""
         self._keeps_budget = False
@@ -60,6 +61,7 @@ class Chooser(PanelForm):
         self.model.value = self.shelf.last_used() or self.model.value
         self.image.changed.connect(self._image_changed)
         self.model.changed.connect(self._model_changed)
+        self.truth.changed.connect(lambda truth: self._truth_of.remember(self.image.value, truth))
         self.truth.changed.connect(lambda _: self.rechosen.emit())
         self.rows.changed.connect(self._rows_changed)
         self.columns.changed.connect(self._columns_changed)
@@ -144,13 +146,10 @@ class Chooser(PanelForm):
             self.say(str(error))
 
     def _choose_truth(self, layer: Image) -> None:
-        """Ground truth that a sample brings along; a choice that does not fit the image is taken back."""
-        for truth in self._truths():
-            if truth.name == f"{layer.name} ground truth":
-                self.truth.value = truth
-        truth = self.truth.value
-        if truth is not None and self.source is not None and tuple(truth.level_shapes[0][-2:]) != self.source.shape:
-            self.truth.value = None
+        """Ground truth that goes with the image; a choice that is another image's, or does not fit, is taken back."""
+        truth = self._truth_of.best(layer, self._truths(), self.truth.value)
+        fits = truth is None or self.source is None or tuple(truth.level_shapes[0][-2:]) == self.source.shape
+        self.truth.value = truth if fits else None
 
     def _model_changed(self, name: str | None = None) -> None:
         self._replace_gone()

@@ -188,7 +188,16 @@ class LayerGroups(dict[Key, Layer]):
         self.clear()
         remove_layers(self._viewer, remaining)
 
-    def forget(self, layer: Layer) -> None:
-        """A layer that somebody else has removed; it is made anew with the next result."""
-        for key in [key for key, mine in self.items() if mine is layer]:
+    @property
+    def broken(self) -> bool:
+        """Whether somebody else has moved layers so that cells show what is not theirs."""
+        wanted = self.plan.wanted()
+        order = [self[key] for key in wanted if key in self]
+        return len(order) == len(wanted) and self.arrangement.is_broken(order, len(self.plan.kinds))
+
+    def forget(self, layer: Layer) -> bool:
+        """Let go of a layer that somebody else has removed; whether it was one of these."""
+        gone = [key for key, mine in self.items() if mine is layer]
+        for key in gone:
             del self[key]
+        return bool(gone)

@@ -118,6 +118,91 @@ def test_a_deleted_result_layer_comes_back_with_the_next_run(docked, run, qtbot)
     assert len(viewer.layers) == 2 + len(METHODS) * len(FIRST)
 
 
+def test_cells_show_their_own_layers_whatever_the_user_deletes_or_moves(docked, run, settle):
+    """Without a layer of one cell, and with another one among them, cells showed layers of the cell beside them."""
+    viewer, panel = docked
+    run(panel)
+
+    def in_place():
+        kinds = ["", *(f": {kind}" for kind in SHOWN)]
+        where = {m: {cell_of(viewer, viewer.layers[m + kind]) for kind in kinds} for m in METHODS}
+        return all(len(at) == 1 for at in where.values()) and where["uniform"] != where["learnt"]
+
+    assert in_place()
+    viewer.layers.remove("uniform: points")
+    settle(panel)
+    assert in_place() and viewer.layers["uniform: points"].visible
+    viewer.layers.move(0, len(viewer.layers))
+    settle(panel)
+    assert in_place() and viewer.layers[-1].name == "uniform: points"
+    # within a cell the order is the user's
+    viewer.layers.move(len(viewer.layers) - 1, len(viewer.layers) - 2)
+    settle(panel)
+    assert in_place() and viewer.layers[-2].name == "uniform: points"
+    # all of them at once are gone until there is a result
+    own = [layer for layer in viewer.layers if panel.owns(layer)]
+    viewer.layers.selection = set(own)
+    viewer.layers.remove_selected()
+    settle(panel)
+    assert not any(layer in viewer.layers for layer in own) and len(viewer.layers) == 2
+    run(panel)
+    assert in_place()
+
+
+def test_the_grid_follows_what_needs_a_cell(docked, run, settle, earth_piece):
+    """Ground truth chosen after a run, and layers that went, kept a cell that showed the bare image."""
+    viewer, panel = docked
+    run(panel)
+    other = viewer.add_labels(earth_piece[1], name="other", scale=(2, 2), translate=(10, 20))
+    settle(panel)
+    assert int(np.prod(viewer.canvas.grid.shape)) > len(METHODS)
+    viewer.layers.remove("piece ground truth")
+    panel.truth.value = other
+    settle(panel)
+    assert int(np.prod(viewer.canvas.grid.shape)) == len(METHODS)
+    added = viewer.add_points(np.zeros((3, 2)), name="mine")
+    assert int(np.prod(viewer.canvas.grid.shape)) > len(METHODS)
+    viewer.layers.remove(added)
+    settle(panel)
+    assert int(np.prod(viewer.canvas.grid.shape)) == len(METHODS)
+
+
+def test_another_image_is_in_view_whatever_else_is_open(docked, run, settle, earth_piece):
+    """A small image beside a large one was a few pixels of the screen, or out of view."""
+    viewer, panel = docked
+    panel.truth.value = None
+    panel.rows.value = 16
+    run(panel)
+    small = viewer.add_image(earth_piece[0][:60, :120].copy(), name="small", translate=(5000, 9000), scale=(0.1, 0.1))
+    panel.image.value = small
+    panel.rows.value = 16
+    run(panel)
+    settle(panel)
+    camera = viewer.scene.camera
+    np.testing.assert_allclose(camera.center[-2:], np.mean(small.extent.world, axis=0), atol=1)
+    width = viewer.canvas.size[1] / viewer.canvas.grid.actual_shape(viewer.layers)[1]
+    height = viewer.canvas.size[0] / viewer.canvas.grid.actual_shape(viewer.layers)[0]
+    assert 0.5 < max(camera.zoom * 12 / width, camera.zoom * 6 / height) <= 1
+    # of the same image the view stays
+    camera.zoom *= 2
+    zoom = camera.zoom
+    run(panel)
+    settle(panel)
+    assert camera.zoom == zoom
+
+
+def test_paint_brings_back_a_deleted_corrections_layer(docked, run, settle, qtbot):
+    viewer, panel = docked
+    run(panel)
+    panel.correct.take("paint")
+    settle(panel)
+    viewer.layers.remove(viewer.layers.selection.active)
+    settle(panel)
+    qtbot.mouseClick(panel.correct.paint_button, Qt.MouseButton.LeftButton)
+    settle(panel)
+    assert panel.correct.painter.mode == "paint"
+
+
 def test_gray_image_after_a_colour_one_gives_a_sentence_and_keeps_the_result(docked, run):
     viewer, panel = docked
     run(panel)

@@ -36,3 +36,37 @@ def test_ids_that_are_no_classes_do_not_end_a_run(docked, run, settle, earth_pie
     panel.truth.value = viewer.layers["piece ground truth"]
     run(panel)
     assert panel.comparison.has_truth and "Nothing is scored" not in panel.status.text()
+
+
+def test_one_image_s_ground_truth_is_not_another_s(docked, run, settle, earth_piece):
+    """Images of one size were scored by the ground truth of the one before them."""
+    viewer, panel = docked
+    image, truth = panel.image.value, panel.truth.value
+    assert truth is viewer.layers["piece ground truth"]
+    second = viewer.add_image(np.ascontiguousarray(earth_piece[0][::-1]), name="second")
+    panel.image.value = second
+    assert panel.truth.value is None
+    panel.rows.value = 16
+    run(panel)
+    assert not panel.comparison.has_truth
+    # what is chosen by hand goes with its image as well
+    mine = viewer.add_labels(np.ascontiguousarray(earth_piece[1][::-1]), name="mine")
+    panel.truth.value = mine
+    panel.image.value = image
+    assert panel.truth.value is truth
+    panel.image.value = second
+    assert panel.truth.value is mine
+    viewer.layers.remove(second)
+    assert panel.image.value is image and panel.truth.value is truth
+    settle(panel)
+
+
+def test_ground_truth_that_was_no_other_image_s_is_taken_over(docked, earth_piece):
+    viewer, panel = docked
+    panel.truth.value = None
+    panel.image.value = None
+    other = viewer.add_labels(np.zeros_like(earth_piece[1]), name="other")
+    panel.truth.value = other
+    viewer.layers.remove("piece ground truth")
+    panel.image.value = viewer.layers["piece"]
+    assert panel.truth.value is other
