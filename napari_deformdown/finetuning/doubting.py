@@ -57,9 +57,10 @@ def contradicted(model: DeformedSegmenter, images: Sequence[Prepared]) -> DoubtR
     found_wrong = [entry for entry, value in zip(entries, follows, strict=True) if value < least]
     if not found_wrong:
         return None
+    contradicts, their = ("contradicts", "its") if len(found_wrong) == 1 else ("contradict", "their")
     return DoubtRaised(
-        f"{_strokes(len(found_wrong))} of {len(follows)} contradict{'s' * (len(found_wrong) == 1)} what the network "
-        "learnt from the others: look at their class again before you keep this version.",
+        f"{_strokes(len(found_wrong))} of {len(follows)} {contradicts} what the network learnt from the others: look "
+        f"at {their} class again before you keep this version.",
         found_wrong,
     )
 

@@ -161,6 +161,8 @@ class Source:
 
     def problem(self, dims: Dims) -> str | None:
         """None where the viewer shows a frame of this image, else a sentence that says what to change."""
+        if self.shape == (1, 1):  # of which napari shows no levels
+            return f"{self.name} is a single pixel, in which nothing can be found. Choose another image."
         return view_problem(self.layer, dims, None if self._channel_axis is None else {self._channel_axis})
 
     def position(self, dims: Dims) -> tuple[int, ...]:

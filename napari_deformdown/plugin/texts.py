@@ -122,5 +122,5 @@ def curve_tsv(points: Sequence[SweepPoint]) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as percent, to two significant digits."""
-    return f"{100 * share:.2g} %"
+    """A share as percent, to two significant digits; all of them from 100 % on, as of more points than pixels."""
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:,.0f} %"

@@ -192,6 +192,7 @@ def test_a_wrong_label_among_right_ones_is_found(bent_model, image) -> None:
     options = replace(FAST, steps=20, learning_rate=0.02)
     doubts = [e for e in run(bent_model, image, corrections, options) if isinstance(e, DoubtRaised)]
     (doubt,) = [d for d in doubts if "contradict" in d.sentence]
+    assert doubt.sentence.startswith("1 correction of ") and "look at its class again" in doubt.sentence
     assert doubt.strokes == [{"image": "halves", "box": [70, 85, 300, 315], "painted": "Gefäß", "found": "lesion"}]
     assert not [e for e in run(bent_model, image, MANY, options) if isinstance(e, DoubtRaised)]
 

@@ -90,6 +90,12 @@ def test_frames_follow_the_sliders(viewer):
     assert "one of its 5" in source.problem(viewer.dims)
 
 
+def test_a_single_pixel_is_no_image(viewer):
+    source = Source(viewer.add_image(np.zeros((1, 1, 3), np.uint8), rgb=True))
+    assert "is a single pixel" in source.problem(viewer.dims)
+    assert Source(viewer.add_image(np.zeros((1, 2, 3), np.uint8), rgb=True)).problem(viewer.dims) is None
+
+
 def test_sliders_of_layers_with_other_units(viewer):
     source = Source(viewer.add_image(ramp(6, 8, 9), scale=(0.5, 1, 1), units=("um", "um", "um")))
     viewer.add_image(ramp(6, 8, 9), scale=(500, 1000, 1000), units=("nm", "nm", "nm"))

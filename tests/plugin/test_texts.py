@@ -16,6 +16,7 @@ def test_a_budget_is_points_a_share_and_what_a_run_will_cost():
     assert budget_text((128, 256), None) == "128 x 256 = 32,768 points"
     text = budget_text((128, 256), (2700, 5400))
     assert text == "128 x 256 = 32,768 points, 0.22 % of 2,700 x 5,400 pixels"
+    assert budget_text((184, 184), (9, 9)).endswith(", 41,798 % of 9 x 9 pixels")
     assert budget_text((128, 256), (2700, 5400), Expected(0.42, 4.5)) == f"{text}; about 0.4 s, 4.5 MB read"
 
 
