@@ -17,17 +17,17 @@ from ..imaging.errors import ImageError
 from ..network.config import ModelConfig, ModelError
 from ..network.expected import CostEstimator
 from . import settings
-from .costs import expected_of
-from .edits import Edits
 from .form import PanelForm, offer_again
-from .live import Wanted
-from .placing import planes_at, truth_problem
-from .request import BEFORE, Request, with_before
+from .images.edits import Edits
+from .images.placing import planes_at, truth_problem
+from .images.sources import Source
+from .images.truths import Truths
+from .runs.costs import expected_of
+from .runs.live import Wanted
+from .runs.request import BEFORE, Request, with_before
 from .samples import METADATA
-from .shelf import Shelf
-from .sources import Source
 from .texts import budget_limits, budget_text, fit_budget
-from .truths import Truths
+from .versions.shelf import Shelf
 
 __all__ = ["TRUTH", "Chooser"]
 

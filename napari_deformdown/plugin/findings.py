@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..network.config import ModelError
-from .brightness import brightness_note
-from .placing import truth_problem
+from .images.brightness import brightness_note
+from .images.placing import truth_problem
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison
-    from .live import Wanted
+    from .images.sources import Source
     from .panel import SamplingPanel
-    from .sources import Source
+    from .runs.live import Wanted
 
 __all__ = ["Findings"]
 

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from .layer_data import KINDS
+from .comparison.layer_data import KINDS
 from .progress_bar import ProgressBar
 
 __all__ = ["CELLS", "KEYS", "SHOWN", "PanelForm", "button", "check_box", "offer_again", "row", "rule", "text"]

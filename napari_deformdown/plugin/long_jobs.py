@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from .jobs import Job, Work
-from .live import all_frames
+from .runs.live import all_frames
 
 if TYPE_CHECKING:
     from .panel import SamplingPanel

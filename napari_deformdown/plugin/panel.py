@@ -9,24 +9,24 @@ from napari.viewer import Viewer
 from qtpy.compat import isalive
 from qtpy.QtCore import Signal
 
-from .arranging import delete_where_drawn
-from .cells import Cells
 from .chooser import TRUTH, Chooser
 from .classes import ClassTable
-from .correcting import CorrectPage
+from .comparison.arranging import delete_where_drawn
+from .comparison.cells import Cells
+from .comparison.left import is_left
+from .comparison.showing import Showing
+from .correct.correcting import CorrectPage
 from .docked import Docked
-from .engine import Engine
 from .findings import Findings
 from .form import KEYS, scrolled
-from .left import is_left
-from .live import Live, Part, Wanted
 from .long_jobs import LongJobs
-from .numbers_page import NumbersPage
-from .request import Request
-from .saving import SavePage
-from .session_menu import SessionMenu
-from .showing import Showing
-from .versions_page import VersionsPage
+from .numbers.numbers_page import NumbersPage
+from .runs.engine import Engine
+from .runs.live import Live, Part, Wanted
+from .runs.request import Request
+from .save.saving import SavePage
+from .save.session_menu import SessionMenu
+from .versions.versions_page import VersionsPage
 
 if TYPE_CHECKING:
     from ..evaluation.comparison import Comparison

@@ -6,7 +6,7 @@ from typing import Any
 
 from napari.types import LayerDataTuple
 
-from .colours import class_colormap
+from .comparison.colours import class_colormap
 
 __all__ = ["METADATA", "blue_marble", "flight", "synthetic_slide", "synthetic_slide_huge"]
 

@@ -8,9 +8,9 @@ import pytest
 
 from napari_deformdown.finetuning import FinetuneOptions
 from napari_deformdown.network import ModelError
-from napari_deformdown.plugin import tuning as tuning_module
-from napari_deformdown.plugin.request import Request
-from napari_deformdown.plugin.tuning import Setup, Tuning
+from napari_deformdown.plugin.runs.request import Request
+from napari_deformdown.plugin.tune import tuning as tuning_module
+from napari_deformdown.plugin.tune.tuning import Setup, Tuning
 
 
 @pytest.mark.parametrize("preset", [None, FinetuneOptions(steps=2)])

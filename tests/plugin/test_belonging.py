@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 from napari_deformdown.corrections import Corrections
 from napari_deformdown.imaging.errors import ImageError
 from napari_deformdown.network import LabelClass, list_models
-from napari_deformdown.plugin.shelf import Shelf
+from napari_deformdown.plugin.versions.shelf import Shelf
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_deformdown.plugin.brightness import brightness_note
+from napari_deformdown.plugin.images.brightness import brightness_note
 
 
 def test_12_bits_in_16_are_told_and_what_to_do_about_them_helps(docked, run, earth_piece):

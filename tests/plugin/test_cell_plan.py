@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_deformdown.plugin.cell_plan import Plan
-from napari_deformdown.plugin.layer_data import KINDS
+from napari_deformdown.plugin.comparison.cell_plan import Plan
+from napari_deformdown.plugin.comparison.layer_data import KINDS
 
 NAMES = ("uniform", "learnt", "edge", "attraction", "ground truth")
 sets_of_cells = st.lists(st.lists(st.sampled_from(NAMES), unique=True, max_size=4), min_size=1, max_size=8)

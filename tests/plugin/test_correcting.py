@@ -14,9 +14,9 @@ from qtpy.QtCore import Qt
 from napari_deformdown.corrections import Corrections
 from napari_deformdown.imaging.errors import ImageError
 from napari_deformdown.imaging.identity import content_identity
-from napari_deformdown.plugin import sheets
-from napari_deformdown.plugin.keeping import Book, lay_over
-from napari_deformdown.plugin.sheets import Sheet
+from napari_deformdown.plugin.correct import sheets
+from napari_deformdown.plugin.correct.keeping import Book, lay_over
+from napari_deformdown.plugin.correct.sheets import Sheet
 
 CLASSES = 4
 

@@ -15,7 +15,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_deformdown.imaging import Pyramid
-from napari_deformdown.plugin.curve import CurveSource, CurveView, curve_budgets
+from napari_deformdown.plugin.numbers.curve import CurveSource, CurveView, curve_budgets
 
 BUDGETS = [(8, 12), (16, 24), (24, 36)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_deformdown.plugin.detail import points_in_view
+from napari_deformdown.plugin.comparison.detail import points_in_view
 
 
 def lattice(rows, columns, size=(100, 200)):

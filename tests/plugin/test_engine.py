@@ -12,10 +12,10 @@ import pytest
 from napari_deformdown.imaging import Pyramid
 from napari_deformdown.imaging.errors import Cancelled
 from napari_deformdown.network import place, segment
-from napari_deformdown.plugin.detail import MOST_POINTS
-from napari_deformdown.plugin.engine import Engine
-from napari_deformdown.plugin.kept import Kept
-from napari_deformdown.plugin.request import Request
+from napari_deformdown.plugin.comparison.detail import MOST_POINTS
+from napari_deformdown.plugin.runs.engine import Engine
+from napari_deformdown.plugin.runs.kept import Kept
+from napari_deformdown.plugin.runs.request import Request
 
 
 def silent(*_):

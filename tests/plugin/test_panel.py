@@ -7,8 +7,8 @@ import pytest
 import tifffile
 from qtpy.QtCore import Qt
 
+from napari_deformdown.plugin.comparison.layer_data import KINDS
 from napari_deformdown.plugin.form import KEYS, SHOWN
-from napari_deformdown.plugin.layer_data import KINDS
 
 METHODS = ("uniform", "learnt")
 FIRST = ("image", *SHOWN)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from npe2 import DynamicPlugin
 
-from napari_deformdown.plugin.keeping import Book
+from napari_deformdown.plugin.correct.keeping import Book
 
 CLASSES = ["a", "b"]
 

@@ -17,7 +17,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QStyle, QStyleOptionSlider
 
-from napari_deformdown.plugin.layer_data import KINDS
+from napari_deformdown.plugin.comparison.layer_data import KINDS
 
 METHODS = ("uniform", "learnt")
 

@@ -7,8 +7,8 @@ import pytest
 from napari._vispy.canvas import VispyCanvas
 from napari.components.grid import GridCanvas
 
+from napari_deformdown.plugin.comparison.quick import in_order_once, order_left_alone, set_points
 from napari_deformdown.plugin.progress_bar import ProgressBar
-from napari_deformdown.plugin.quick import in_order_once, order_left_alone, set_points
 
 
 @pytest.fixture

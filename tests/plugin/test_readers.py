@@ -14,8 +14,8 @@ from PIL import Image
 from napari_deformdown.imaging import completing, growing, pyramid_cache
 from napari_deformdown.imaging.building import halve
 from napari_deformdown.plugin import readers
+from napari_deformdown.plugin.images.sources import Source
 from napari_deformdown.plugin.readers import get_reader
-from napari_deformdown.plugin.sources import Source
 from napari_deformdown.plugin.watching import growing_of
 
 PLUGIN = "napari-deformdown"

@@ -12,8 +12,8 @@ import tifffile
 
 from napari_deformdown.imaging.errors import ImageError
 from napari_deformdown.network import LabelClass
-from napari_deformdown.plugin.restoring import state_of
-from napari_deformdown.plugin.session import Session, read_session, write_session
+from napari_deformdown.plugin.save.restoring import state_of
+from napari_deformdown.plugin.save.session import Session, read_session, write_session
 
 SESSION = Session(
     image="/data/größe.tif",

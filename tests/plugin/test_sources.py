@@ -15,8 +15,8 @@ from npe2 import PluginManager
 
 from napari_deformdown.imaging import Cancelled, ImageError, pyramid_cache
 from napari_deformdown.network import LabelClass, ModelConfig
-from napari_deformdown.plugin.placing import place_of_plane, planes_at
-from napari_deformdown.plugin.sources import Source
+from napari_deformdown.plugin.images.placing import place_of_plane, planes_at
+from napari_deformdown.plugin.images.sources import Source
 
 PLUGIN = "napari-deformdown"
 
@@ -341,8 +341,7 @@ def test_ground_truth_of_the_frame_that_is_shown(viewer):
 
 
 def test_it_is_imported_without_torch():
-    code = (
-        "import sys, napari_deformdown.plugin.sources, napari_deformdown.plugin.settings; print('torch' in sys.modules)"
-    )
+    room = "napari_deformdown.plugin"
+    code = f"import sys, {room}.images.sources, {room}.settings; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "False"

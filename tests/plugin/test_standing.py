@@ -13,11 +13,11 @@ from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from napari_deformdown.masks.records import read_record
-from napari_deformdown.plugin.keeping import Book
-from napari_deformdown.plugin.restoring import state_of
-from napari_deformdown.plugin.saving_frames import frame_name, frame_path
-from napari_deformdown.plugin.session import read_session
-from napari_deformdown.plugin.shelf import Shelf
+from napari_deformdown.plugin.correct.keeping import Book
+from napari_deformdown.plugin.save.restoring import state_of
+from napari_deformdown.plugin.save.saving_frames import frame_name, frame_path
+from napari_deformdown.plugin.save.session import read_session
+from napari_deformdown.plugin.versions.shelf import Shelf
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_a_trial_is_not_replaced_unasked_and_a_session_says_what_it_lacks(
     panel.shelf.store("earth").rename(kept.id, "second")
     panel.shelf.refresh()
     panel.choose_model("earth: second")
-    from napari_deformdown.plugin.restoring import restore
+    from napari_deformdown.plugin.save.restoring import restore
 
     assert restore(panel, replace(state, model="earth: first"))
     with qtbot.waitSignal(panel.finished, timeout=120_000):

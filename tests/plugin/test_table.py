@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication, QTableWidgetSelectionRange
 
 from napari_deformdown.evaluation import Comparison, MethodScore
 from napari_deformdown.network import LabelClass
-from napari_deformdown.plugin.table import ScoreTable
+from napari_deformdown.plugin.numbers.table import ScoreTable
 
 CLASSES = (LabelClass("sea", "#1e6fd9"), LabelClass("land", "#f5a31e"))
 

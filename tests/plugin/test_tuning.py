@@ -14,11 +14,11 @@ from qtpy.compat import isalive
 
 from napari_deformdown.finetuning import FinetuneOptions, HeldBackScored
 from napari_deformdown.network import LabelClass, ModelError
-from napari_deformdown.plugin.own_classes import IdsDialog, OwnClassesDialog
-from napari_deformdown.plugin.shelf import Shelf
+from napari_deformdown.plugin.correct.own_classes import IdsDialog, OwnClassesDialog
 from napari_deformdown.plugin.texts import budget_text
-from napari_deformdown.plugin.trials import LEFT
-from napari_deformdown.plugin.tuning import held_back_sentence
+from napari_deformdown.plugin.tune.trials import LEFT
+from napari_deformdown.plugin.tune.tuning import held_back_sentence
+from napari_deformdown.plugin.versions.shelf import Shelf
 from napari_deformdown.versions import VersionStore
 
 TWO_STEPS = FinetuneOptions(steps=2, seconds=0, methods=("learnt",), points=64, held_back=0.25)
@@ -317,7 +317,9 @@ def test_a_version_that_another_window_deletes_gives_way_to_its_base(docked, run
     assert panel.compared[1].request.model == "earth" and panel.compared[1].request.budget[0] == 24
     # selected on the page, whose buttons say so and ask nothing
     for dialogue in ("QInputDialog.getText", "QMessageBox.question", "QFileDialog.getExistingDirectory"):
-        monkeypatch.setattr(f"napari_deformdown.plugin.versions_page.{dialogue}", lambda *_: pytest.fail("asked"))
+        monkeypatch.setattr(
+            f"napari_deformdown.plugin.versions.versions_page.{dialogue}", lambda *_: pytest.fail("asked")
+        )
     panel.live_box.setChecked(False)
     for k, button in enumerate((page.rename_button, page.delete_button, page.export_button)):
         version = add(f"more {k}")

@@ -1,0 +1,1 @@
+"""The comparison's layers: cells side by side in napari's grid."""

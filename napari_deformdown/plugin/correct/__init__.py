@@ -1,0 +1,1 @@
+"""The page for corrections: painting, keeping, importing, where to look next."""

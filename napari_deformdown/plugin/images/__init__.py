@@ -1,0 +1,1 @@
+"""Open layers as images that a model reads: where they lie, which plane is shown, what tells them apart."""

@@ -1,0 +1,1 @@
+"""The page of numbers: the table and the cost-accuracy curve."""

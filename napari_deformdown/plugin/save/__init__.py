@@ -1,0 +1,1 @@
+"""Saving masks, and sessions."""

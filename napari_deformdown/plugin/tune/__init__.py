@@ -1,0 +1,1 @@
+"""Fine-tuning from the panel: the run, the trial, its losses."""

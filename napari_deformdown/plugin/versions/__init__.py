@@ -1,0 +1,1 @@
+"""The page of versions, and all models that the panel offers."""
