@@ -247,7 +247,8 @@ def test_budgets_lie_around_one_and_within_the_image():
 def test_nothing_heavy_is_imported_before_the_first_use():
     code = (
         "import sys\n"
-        "from napari_deformdown.plugin import curve, table, classes, texts\n"
+        "from napari_deformdown.plugin import classes, texts\n"
+        "from napari_deformdown.plugin.numbers import curve, table\n"
         "from napari_deformdown.network import expected\n"
         "bad = [m for m in ('torch', 'matplotlib') if m in sys.modules]\n"
         "assert not bad, bad\n"
