@@ -56,6 +56,7 @@ class Chooser(PanelForm):
         # a model that is on trial, and the one that it is compared with
         self.trial = self.before = ""
         self._keeps_budget = False
+        self._own_points = 0  # that were chosen by hand: the next image gets as many
         super().__init__(self._images, self._truths, self.shelf.names())
         self._edits = Edits(viewer, lambda layer: self.image_edited.emit(layer) if isalive(self) else None)
         self.model.value = self.shelf.last_used() or self.model.value
@@ -63,7 +64,7 @@ class Chooser(PanelForm):
         self.model.changed.connect(self._model_changed)
         self.truth.changed.connect(lambda truth: self._truth_of.remember(self.image.value, truth))
         self.truth.changed.connect(lambda _: self.rechosen.emit())
-        self.rows.changed.connect(self._rows_changed)
+        self.rows.changed.connect(self.choose_budget)
         self.columns.changed.connect(self._columns_changed)
         self.sampler.currentIndexChanged.connect(lambda _: self.rechosen.emit())
         self.own_steepness.toggled.connect(self._steepness_changed)
@@ -166,6 +167,7 @@ class Chooser(PanelForm):
             self.sampler.blockSignals(False)
         self._make_source()
         if not self._keeps_budget:
+            self._own_points = 0
             self._set_default_budget()
         self.show_budget()
         self.rechosen.emit()
@@ -206,7 +208,9 @@ class Chooser(PanelForm):
 
     def _set_default_budget(self) -> None:
         config = self.config
-        if config is not None:
+        if self._own_points:
+            self._set_rows(round((self._own_points / self._aspect()) ** 0.5))
+        elif config is not None:
             points = settings.read().budget or config.budget[0] * config.budget[1]
             self._set_rows(max(round((points / self._aspect()) ** 0.5 / 8) * 8, 16))
 
@@ -227,15 +231,12 @@ class Chooser(PanelForm):
         ends = (fit_budget(end, self._aspect())[1] for end in (low, high))
         self.columns.set_quietly(columns, *ends)
 
-    def _rows_changed(self, rows: int) -> None:
-        self._set_rows(rows)
-        self._budget_changed()
-
     def _columns_changed(self, columns: int) -> None:
         self.show_points(max(8, round(columns / self._aspect())), columns)
         self._budget_changed()
 
     def _budget_changed(self) -> None:
+        self._own_points = self.rows.value * self.columns.value
         self.show_budget()
         self.rechosen.emit()
 

@@ -242,6 +242,17 @@ def test_a_budget_follows_either_slider_at_the_aspect_of_the_image(docked):
     assert panel.budget == (100, 200)
 
 
+def test_as_many_points_as_were_chosen_by_hand_go_to_the_next_image(docked, earth_piece):
+    viewer, panel = docked
+    assert panel.budget == (32, 64)
+    panel.image.value = viewer.add_image(earth_piece[0][:, :600].copy(), name="square")
+    assert panel.budget == (45, 45)
+    panel.image.value = viewer.layers["piece"]
+    assert panel.budget == (32, 64)
+    panel.model.value = "generic"
+    assert panel.budget[0] * panel.budget[1] > 4 * 32 * 64  # a model's own
+
+
 def test_live_the_cells_follow_budget_and_steepness_without_a_click(docked, run, qtbot):
     viewer, panel = docked
     run(panel)

@@ -297,4 +297,7 @@ class Cells(QObject):
     def _inserted(self, event: Any) -> None:
         foreign = self._layers.arrangement.keep_on_top(list(self._layers.values()), event.value)
         if foreign and self._plan.side_by_side:
-            (self._arrange_later if self.busy else self._layers.arrange)()
+            if self.busy:
+                self._arrange_later()
+            else:
+                self._layers.arrange()
