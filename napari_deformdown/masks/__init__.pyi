@@ -6,10 +6,10 @@ from .formats import file_filter as file_filter
 from .formats import format_of as format_of
 from .opening import MaskFile as MaskFile
 from .opening import open_mask as open_mask
+from .plain import ArrayMask as ArrayMask
+from .plain import Planned as Planned
 from .records import make_record as make_record
 from .records import read_record as read_record
 from .records import record_path as record_path
-from .source import ArrayMask as ArrayMask
 from .source import MaskSource as MaskSource
-from .source import Planned as Planned
 from .source import Window as Window

@@ -16,8 +16,9 @@ from ..imaging.errors import ImageError
 from ..imaging.progress import Progress
 from .formats import Format, Kind, format_of
 from .placing import check_room, check_target, complete
+from .plain import Planned
 from .records import check_record, full_record, known_record, record_path, write_record
-from .source import MaskSource, Planned, Region, Window, is_background, smallest_level
+from .source import MaskSource, Region, Window, is_background, smallest_level
 
 __all__ = ["check_export", "export_mask", "outlined"]
 

@@ -23,8 +23,9 @@ from ..imaging.readers import open_stack
 from ..imaging.view import View
 from ..network.config import LabelClass
 from .ome_xml import classes_of_xml, record_of_xml
+from .plain import ArrayMask
 from .records import KIND, read_record
-from .source import ArrayMask, Frame, Region, check_count
+from .source import Frame, Region, check_count
 
 __all__ = ["MaskFile", "open_mask"]
 

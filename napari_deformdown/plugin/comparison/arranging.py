@@ -69,9 +69,11 @@ class Arrangement:
 
     def is_broken(self, order: Sequence[Layer], each: int) -> bool:
         """Whether some layer has left its cell, or another one has come between; within a cell the order is free."""
-        top = list(self._viewer.layers)[-len(order) :] if order else []
+        if self._moving or not order:
+            return False
+        top = list(self._viewer.layers)[-len(order) :]
         groups = [[set(map(id, layers[k : k + each])) for k in range(0, len(order), each)] for layers in (top, order)]
-        return not self._moving and groups[0] != groups[1]
+        return groups[0] != groups[1]
 
     def put_in_place(self, order: Sequence[Layer], each: int, cells: int, title: Layer, *, side_by_side: bool) -> None:
         """Have layers on top of all others, and the grid as it suits them.

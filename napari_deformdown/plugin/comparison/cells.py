@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Cells"]
 
-# Layers that wait for the network.
-FOUND = ("sampled", "segmentation", "confidence", "difference")
 # The same in every cell, and up to date in those that come back.
 _OF_SCENE = ("image", "corrections")
 # Milliseconds that the view must rest before layers are made to suit it.
@@ -296,8 +294,7 @@ class Cells(QObject):
 
     def _inserted(self, event: Any) -> None:
         foreign = self._layers.arrangement.keep_on_top(list(self._layers.values()), event.value)
-        if foreign and self._plan.side_by_side:
-            if self.busy:
-                self._arrange_later()
-            else:
-                self._layers.arrange()
+        if foreign and self._plan.side_by_side and self.busy:
+            self._arrange_later()
+        elif foreign and self._plan.side_by_side:
+            self._layers.arrange()

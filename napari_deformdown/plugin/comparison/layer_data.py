@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from ..correct.sheets import Sheet
     from .content import Content
 
-__all__ = ["KINDS", "TITLES", "Scene", "differing", "layer_options", "scene_of"]
+__all__ = ["FOUND", "KINDS", "TITLES", "Scene", "differing", "layer_options", "scene_of"]
 
 # Bottom to top within a cell; every cell has a layer of each kind that somebody has asked for.
 KINDS = ("image", "sampled", "density", "segmentation", "confidence", "difference", "corrections", "lines", "points")
+# Those that wait for the network.
+FOUND = ("sampled", "segmentation", "confidence", "difference")
 TITLES = {"sampled": "sampled image", "lines": "grid lines"}
 
 

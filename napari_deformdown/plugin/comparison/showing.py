@@ -11,9 +11,9 @@ from ..chooser import TRUTH
 from ..delayed import delayed
 from ..runs.request import BEFORE
 from .cell_layers import PLACE
-from .cells import FOUND, Cells
+from .cells import Cells
 from .content import Content
-from .layer_data import scene_of
+from .layer_data import FOUND, scene_of
 from .left import remove_left
 
 if TYPE_CHECKING:
