@@ -47,5 +47,5 @@ def channels_for(name: str, has: int, names: Sequence[str], config: ModelConfig)
     asked = f" at the positions {', '.join(map(str, config.channel_indices))}" if config.channel_indices else ""
     raise ImageError(
         f"The image {name} has {has} channel{'s' * (has != 1)}, but the model {config.name} "
-        f"was trained on {wants}{asked}. Choose its channels, another image or another model."
+        f"was trained on {wants}{asked}. Choose another image or another model, or as many channels of this one."
     )

@@ -56,7 +56,7 @@ class Chooser(PanelForm):
         # a model that is on trial, and the one that it is compared with
         self.trial = self.before = ""
         self._keeps_budget = False
-        self._own_points = 0  # that were chosen by hand: the next image gets as many
+        self._own_points = 0  # that were chosen by hand: the next image and the next model get as many
         super().__init__(self._images, self._truths, self.shelf.names())
         self._edits = Edits(viewer, lambda layer: self.image_edited.emit(layer) if isalive(self) else None)
         self.model.value = self.shelf.last_used() or self.model.value
@@ -97,8 +97,8 @@ class Chooser(PanelForm):
             self.image.value = next((c for c in self.image.choices if c is not None), None)
         added = getattr(event, "value", None)
         # a sample's ground truth comes after its image
-        if self.truth.value is None and self.image.value is not None and added in self.truth.choices:
-            self._choose_truth(self.image.value)
+        if self.truth.value is None and self.image.value is not None and added in self._truths():
+            self._choose_truth(self.image.value, [added])
 
     # ---- image, model, ground truth
 
@@ -130,7 +130,7 @@ class Chooser(PanelForm):
             self.model.value = wanted
         self._make_source()
         if layer is not None:
-            self._choose_truth(layer)
+            self._choose_truth(layer, self._truths())
             self._set_default_budget()
         self.frames_button.setVisible(self.frame_count > 1)
         self.show_budget()
@@ -146,9 +146,9 @@ class Chooser(PanelForm):
             self.source = None
             self.say(str(error))
 
-    def _choose_truth(self, layer: Image) -> None:
+    def _choose_truth(self, layer: Image, among: list[Labels]) -> None:
         """Ground truth that goes with the image; a choice that is another image's, or does not fit, is taken back."""
-        truth = self._truth_of.best(layer, self._truths(), self.truth.value)
+        truth = self._truth_of.best(layer, among, self.truth.value)
         fits = truth is None or self.source is None or tuple(truth.level_shapes[0][-2:]) == self.source.shape
         self.truth.value = truth if fits else None
 
@@ -167,7 +167,6 @@ class Chooser(PanelForm):
             self.sampler.blockSignals(False)
         self._make_source()
         if not self._keeps_budget:
-            self._own_points = 0
             self._set_default_budget()
         self.show_budget()
         self.rechosen.emit()
@@ -209,10 +208,14 @@ class Chooser(PanelForm):
     def _set_default_budget(self) -> None:
         config = self.config
         if self._own_points:
-            self._set_rows(round((self._own_points / self._aspect()) ** 0.5))
+            rows = round((self._own_points / self._aspect()) ** 0.5)
         elif config is not None:
             points = settings.read().budget or config.budget[0] * config.budget[1]
-            self._set_rows(max(round((points / self._aspect()) ** 0.5 / 8) * 8, 16))
+            rows = max(round((points / self._aspect()) ** 0.5 / 8) * 8, 16)
+        else:
+            return
+        # more points than pixels show nothing more
+        self._set_rows(rows if self.source is None else min(rows, self.source.shape[0]))
 
     def _aspect(self) -> float:
         rows, columns = (1, 2) if self.source is None else self.source.shape

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..network.config import ModelError
+from .chooser import TRUTH
 from .images.brightness import brightness_note
 from .images.placing import truth_problem
 
@@ -83,6 +84,8 @@ class Findings:
             unscored += comparison.notes
         elif truth is not None and wanted.truth is None:
             unscored.append(truth_problem(truth, source.shape, self._panel.viewer.dims) or "")
+        elif truth is None and self._panel.cell_boxes[TRUTH].isChecked():
+            unscored.append("Choose labels as ground truth, above, to see them in a cell.")
         return " ".join([f"{source.layer.name} at {rows} x {columns}.", *filter(None, [self._brightness(), *unscored])])
 
     def _brightness(self) -> str:

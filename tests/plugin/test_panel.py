@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 
 from napari_deformdown.plugin.comparison.layer_data import KINDS
 from napari_deformdown.plugin.form import KEYS, SHOWN
+from napari_deformdown.plugin.panel import SamplingPanel
 
 METHODS = ("uniform", "learnt")
 FIRST = ("image", *SHOWN)
@@ -242,15 +243,52 @@ def test_a_budget_follows_either_slider_at_the_aspect_of_the_image(docked):
     assert panel.budget == (100, 200)
 
 
-def test_as_many_points_as_were_chosen_by_hand_go_to_the_next_image(docked, earth_piece):
-    viewer, panel = docked
+def test_as_many_points_as_were_chosen_by_hand_go_to_the_next_image_and_model(make_napari_viewer, earth_piece):
+    viewer = make_napari_viewer()
+    viewer.add_image(earth_piece[0], name="piece")
+    panel = SamplingPanel(viewer)
+    panel.model.value = "generic"
+    generic = panel.budget
+    panel.model.value = "earth"
+    assert generic != panel.budget == (128, 256)  # each model's own
+    panel.rows.value = 32
     assert panel.budget == (32, 64)
     panel.image.value = viewer.add_image(earth_piece[0][:, :600].copy(), name="square")
     assert panel.budget == (45, 45)
     panel.image.value = viewer.layers["piece"]
     assert panel.budget == (32, 64)
     panel.model.value = "generic"
-    assert panel.budget[0] * panel.budget[1] > 4 * 32 * 64  # a model's own
+    assert panel.budget == (32, 64)
+
+
+def test_a_small_image_gets_no_more_points_than_it_has_pixels_unless_asked_for(docked, earth_piece):
+    viewer, panel = docked
+    small = viewer.add_image(earth_piece[0][:20, :30].copy(), name="small", rgb=True)
+    panel.image.value = small
+    assert panel.budget == (20, 30)
+    panel.rows.value = 24
+    assert panel.budget == (24, 36)
+
+
+def test_ground_truth_that_was_not_chosen_is_asked_for(docked, run):
+    _, panel = docked
+    panel.truth.value = None
+    panel.cell_boxes["ground truth"].setChecked(True)
+    run(panel)
+    assert panel.truth.value is None and "Choose labels as ground truth" in panel.status.text()
+
+
+def test_after_the_image_is_closed_the_grid_is_as_it_was(docked, run, settle, qtbot):
+    viewer, panel = docked
+    viewer.canvas.grid.stride, viewer.canvas.grid.shape = 2, (-1, 3)
+    before = {name: getattr(viewer.canvas.grid, name) for name in ("enabled", "stride", "shape", "spacing")}
+    for _ in range(2):
+        panel.image.value = viewer.add_image(panel.image.value.data.copy(), name="copy")
+        run(panel)
+        assert viewer.canvas.grid.enabled and viewer.canvas.grid.stride < 0
+        viewer.layers.remove("copy")
+        qtbot.waitUntil(lambda: "learnt" not in viewer.layers)
+        assert before == {name: getattr(viewer.canvas.grid, name) for name in before}
 
 
 def test_live_the_cells_follow_budget_and_steepness_without_a_click(docked, run, qtbot):

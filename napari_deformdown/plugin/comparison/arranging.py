@@ -24,6 +24,8 @@ __all__ = ["Arrangement", "best_shape", "delete_where_drawn", "remove_layers"]
 _SPACING = 4
 # Of a cell, by the image when it is shown as a whole.
 _FILLED = 0.95
+# What is changed of napari's grid.
+_GRID = ("stride", "spacing", "shape", "enabled")
 
 
 class Arrangement:
@@ -45,6 +47,8 @@ class Arrangement:
         # whether the whole image is to be shown when they are in place
         self.unfit = False
         self._moving = False
+        # the grid as it was before the cells, while there are cells
+        self._before: dict[str, Any] | None = None
 
     @property
     def emitters(self) -> list[Any]:
@@ -98,6 +102,8 @@ class Arrangement:
                 if layers[index] is not layer:
                     layers.move(layers.index(layer), index + 1)
         grid = self._viewer.canvas.grid
+        if self._before is None:
+            self._before = {name: getattr(grid, name) for name in _GRID}
         if side_by_side:
             if (grid.stride, grid.spacing) != (-each, _SPACING):
                 grid.stride, grid.spacing = -each, _SPACING
@@ -108,6 +114,14 @@ class Arrangement:
         if grid.enabled != side_by_side:
             grid.enabled = side_by_side
             self.unfit = True
+
+    def give_back_grid(self) -> None:
+        """Without cells the grid is as it was before them: the user's own layers are seen as they were."""
+        before, self._before = self._before, None
+        with in_order_once(self.emitters):
+            for name, value in (before or {}).items():
+                if getattr(self._viewer.canvas.grid, name) != value:
+                    setattr(self._viewer.canvas.grid, name, value)
 
     def fit_to_view(self) -> None:
         """Show the whole image if the grid is another one than before, or the image; others may be far larger."""

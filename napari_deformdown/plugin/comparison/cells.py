@@ -175,6 +175,7 @@ class Cells(QObject):
         self._layers.stale.clear()
         self._layers.redraw.clear()
         self._layers.remove()
+        self._layers.arrangement.give_back_grid()
 
     def changed(self, cells: Iterable[str], kinds: Iterable[str] = KINDS) -> None:
         """Bring layers up to date, those that are shown at once."""
