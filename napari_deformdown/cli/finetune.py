@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,7 +171,7 @@ def _run(options: argparse.Namespace) -> int:
     start = _start(options.model)
     model = load_model(options.model, options.device)
     if options.classes:
-        model = _fresh(model, options.classes)
+        model = _fresh(model, options.classes, [file.image for file in files])
     events = options.events.open("w", encoding="utf-8") if options.events else None
     try:
         with Bars() as bars:
@@ -217,10 +218,13 @@ def _start(name: str) -> Version | None:
     return read_version(folder) if (folder / VERSION).exists() else None
 
 
-def _fresh(model: DeformedSegmenter, classes: Sequence[LabelClass]) -> DeformedSegmenter:
-    from ..finetuning import with_classes
+def _fresh(model: DeformedSegmenter, classes: Sequence[LabelClass], images: Sequence[Path]) -> DeformedSegmenter:
+    from ..finetuning import input_for, with_classes
+    from ..imaging import open_image
 
-    return with_classes(model, classes)
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_image(path)) for path in images]
+        return with_classes(model, classes, reads=input_for(opened, model.config))
 
 
 def _check_outputs(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from .events import ImagePrepared as ImagePrepared
 from .folders import VersionWritten as VersionWritten
 from .folders import finetune_files as finetune_files
 from .folders import version_facts as version_facts
+from .fresh import input_for as input_for
 from .fresh import is_fresh as is_fresh
 from .fresh import with_classes as with_classes
 from .options import FinetuneOptions as FinetuneOptions

@@ -1,13 +1,49 @@
-"""Which of an image's channels a model reads: by the names that it knows, else by position."""
+"""Which of an image's channels a model reads, by the names that it knows, else by position; and on which scale."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..imaging.errors import ImageError
 from .config import ModelConfig
 
-__all__ = ["channels_for"]
+__all__ = ["ModelInput", "channels_for"]
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """What a model reads of images: the fields of `ModelConfig` of the same names, see there."""
+
+    channels: int
+    channel_names: tuple[str, ...]
+    value_range: tuple[float, float] | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> ModelInput:
+        """From its fields, as lists where JSON has no tuples.
+
+        Raises
+        ------
+        KeyError, TypeError
+            If they are not all there.
+        """
+        bounds = record["value_range"]
+        names, mean, std = (tuple(record[key]) for key in ("channel_names", "mean", "std"))
+        return cls(record["channels"], names, None if bounds is None else tuple(bounds), mean, std)
+
+    def applied(self, config: ModelConfig) -> ModelConfig:
+        """A configuration that reads this.
+
+        Raises
+        ------
+        ModelError
+            If that is impossible.
+        """
+        return replace(config, **vars(self), channel_indices=())
 
 
 def channels_for(name: str, has: int, names: Sequence[str], config: ModelConfig) -> Sequence[int | str]:

@@ -140,11 +140,14 @@ class Chooser(PanelForm):
         """The image as the chosen model reads it."""
         config, layer = self.config, self.image.value
         try:
-            channels = None if config is None else config.channels
-            self.source = None if layer is None else Source(layer, channels, self._edits.of)
+            self.source = None if layer is None else self.source_for(None if config is None else config.channels)
         except ImageError as error:
             self.source = None
             self.say(str(error))
+
+    def source_for(self, channels: int | None) -> Source:
+        """The chosen image as models of so many channels read it, see `Source`."""
+        return Source(self.image.value, channels, self._edits.of)
 
     def _choose_truth(self, layer: Image, among: list[Labels]) -> None:
         """Ground truth that goes with the image; a choice that is another image's, or does not fit, is taken back."""
@@ -154,8 +157,7 @@ class Chooser(PanelForm):
 
     def _model_changed(self, name: str | None = None) -> None:
         self._replace_gone()
-        config = self.config
-        if config is not None:
+        if (config := self.config) is not None:
             self.model.tooltip = config.description
             chosen = self.sampler.currentData()
             self.sampler.blockSignals(True)
@@ -206,20 +208,16 @@ class Chooser(PanelForm):
         self._budget_changed()
 
     def _set_default_budget(self) -> None:
-        config = self.config
-        if self._own_points:
-            rows = round((self._own_points / self._aspect()) ** 0.5)
-        elif config is not None:
-            points = settings.read().budget or config.budget[0] * config.budget[1]
-            rows = max(round((points / self._aspect()) ** 0.5 / 8) * 8, 16)
-        else:
+        config, own = self.config, self._own_points
+        if config is None:
             return
+        rows = ((own or settings.read().budget or config.budget[0] * config.budget[1]) / self._aspect()) ** 0.5
+        rows = round(rows) if own else max(round(rows / 8) * 8, 16)
         # more points than pixels show nothing more
         self._set_rows(rows if self.source is None else min(rows, self.source.shape[0]))
 
     def _aspect(self) -> float:
-        rows, columns = (1, 2) if self.source is None else self.source.shape
-        return columns / rows
+        return 2.0 if self.source is None else self.source.shape[1] / self.source.shape[0]
 
     def _set_rows(self, rows: int) -> None:
         aspect = self._aspect()

@@ -8,27 +8,18 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..imaging import ImageError, Pyramid, open_image
 from ..imaging.label_ids import joined, shortened
-from ..imaging.level import Level
 from ..imaging.pairs import IGNORE, LabelIds, LabelledPair, open_labels
 from ..network import ModelConfig
 from ..network.inference import image_for_model
+from .measuring import own_range, trained_level
 from .scenes import SMALLEST_SIDE, Scene
 
-__all__ = ["PairScenes", "channel_statistics", "check_pairs", "open_pair", "value_range"]
+__all__ = ["PairScenes", "check_pairs", "open_pair"]
 
-# Images of more values are trained on from their first level with no more: 16 million pixels of three channels.
-_VALUES = 3 << 24
-# Part of the pixels at either end that may lie outside of a measured range.
-_TAIL = 0.001
-# Values of an image that its range is measured on.
-_RANGED = 1 << 21
-# Images that statistics are taken from.
-_MEASURED = 64
 # Pixels of labels that are counted at a time, and how many such strips lie between two that are looked at in turn.
 _STRIP, _APART = 1 << 22, 8
 _GIGABYTES = 6.0
@@ -79,7 +70,7 @@ class PairScenes(Sequence[Scene]):
         image, labels = open_pair(pair, self._ids)
         with image, image_for_model(image, self._config) as pyramid:
             try:
-                return Scene.from_pyramid(pyramid, _at_centres(labels, _trained_on(pyramid).shape))
+                return Scene.from_pyramid(pyramid, _at_centres(labels, trained_level(pyramid).shape))
             except ValueError as error:
                 raise ImageError(f"{pair.image}: {error}") from error
 
@@ -98,28 +89,6 @@ def open_pair(pair: LabelledPair, ids: LabelIds) -> tuple[Pyramid, Any]:
     except BaseException:
         image.close()
         raise
-
-
-def value_range(pairs: Sequence[LabelledPair], config: ModelConfig) -> tuple[float, float] | None:
-    """Values that stand for 0 and 1, measured on all images, or None for 8 and 1 bit images, whose own range serves.
-
-    The range of a type says little of 12 bit in 16, or of floats. All but a thousandth of each image's pixels at either
-    end lie within, as they are trained on: in coarser levels small bright things have faded already.
-    """
-    low, high = [], []
-    for pair in pairs:
-        with open_image(pair.image) as image, image_for_model(image, config) as pyramid:
-            level = _trained_on(pyramid)
-            pixels = level.read(0, level.shape[0], 0, level.shape[1])
-        if _own_range(pixels.dtype):
-            return None
-        # an odd step meets all columns
-        pixels = pixels.reshape(-1)[:: pixels.size // _RANGED | 1]
-        known = pixels[np.isfinite(pixels)]
-        if known.size:
-            low.append(float(np.quantile(known, _TAIL)))
-            high.append(float(np.quantile(known, 1 - _TAIL)))
-    return (min(low), max(high)) if low and min(low) < max(high) else None
 
 
 def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfig | None = None) -> None:
@@ -169,14 +138,9 @@ def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfi
         raise _never_labelled(missing, float(counts[IGNORE] / counts.sum()), ids, config)
 
 
-def _own_range(dtype: np.dtype[Any]) -> bool:
-    """Whether the range of a type is that of its values."""
-    return dtype == np.uint8 or dtype.kind == "b"
-
-
 def _check_types(found: Mapping[Path, np.dtype[Any]]) -> None:
     """One range cannot serve values of 0 to 255 and of 12 bits alike."""
-    eight = [path for path, dtype in found.items() if _own_range(dtype)]
+    eight = [path for path, dtype in found.items() if own_range(dtype)]
     more = [path for path in found if path not in eight]
     if eight and more:
         raise ImageError(
@@ -189,17 +153,11 @@ def _check_image(pair: LabelledPair, image: Pyramid, config: ModelConfig | None,
     """Whether a model can be trained on an image, or be validated on it."""
     if config is not None:
         image_for_model(image, config).close()
-    rows, columns = _trained_on(image).shape
+    rows, columns = trained_level(image).shape
     if training and min(rows, columns) < SMALLEST_SIDE:
         raise ImageError(
             f"{pair.image} has {rows} x {columns} pixels, but an image to train on has at least {SMALLEST_SIDE} a side."
         )
-
-
-def _trained_on(pyramid: Pyramid) -> Level:
-    """The level that is full resolution in training."""
-    most = _VALUES // pyramid.channels
-    return next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= most), pyramid.levels[-1])
 
 
 def _counted(labels: Any) -> Iterator[NDArray[np.int64]]:
@@ -236,21 +194,6 @@ def _never_labelled(missing: Sequence[int], ignored: float, ids: LabelIds, confi
             f'say so in [data.ids], as in "{ids.ignored[0]}" = {missing[0]}, or choose another id for ignore.'
         )
     return ImageError(f"{said} Add images with labels of every class, map their ids, or leave the class out.")
-
-
-def channel_statistics(scenes: Sequence[Scene]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel over images, all alike, from levels of some 100,000 pixels.
-
-    Of many images, some that are evenly spread.
-    """
-    means, squares = [], []
-    for scene in (scenes[k] for k in range(0, len(scenes), -(-len(scenes) // _MEASURED))):
-        pixels = next((p for p, _ in scene.levels if p.shape[1] * p.shape[2] <= 1 << 18), scene.levels[-1][0])
-        means.append(pixels.mean((1, 2)).double())
-        squares.append((pixels.double() ** 2).mean((1, 2)))
-    mean = torch.stack(means).mean(0)
-    spread = (torch.stack(squares).mean(0) - mean**2).clamp(min=1e-4).sqrt()
-    return tuple(round(float(m), 4) for m in mean), tuple(round(float(s), 4) for s in spread)
 
 
 def _at_centres(labels: Any, shape: tuple[int, int]) -> NDArray[np.uint8]:

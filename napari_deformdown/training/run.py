@@ -14,9 +14,10 @@ from ..imaging import ImageError, open_image
 from ..imaging.pairs import LabelIds, LabelledPair, open_labels
 from ..network import ModelConfig, pick_device
 from .config import TrainingPlan
-from .data import PairScenes, channel_statistics, check_pairs, value_range
+from .data import PairScenes, check_pairs
 from .distributed import group
 from .events import TrainingEvent
+from .measuring import channel_statistics, value_range
 from .options import TrainingOptions, apply_preset
 from .procedure import PARTS, Training, run_training
 

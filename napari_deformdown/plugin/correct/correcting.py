@@ -9,16 +9,15 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QMessageBox
 
 from ...imaging.errors import ImageError
-from ...network.config import ModelError
 from ..jobs import Job, Progress
 from ..runs.request import BEFORE, Request
 from ..tune.trials import Trials
 from ..tune.tuning import Tuning
 from .correct_form import CorrectForm
 from .edit_window import EditWindow
+from .from_nothing import FromNothing
 from .import_dialogs import ImportDialogs
 from .keeping import Book, Entry, lay_over, names_of
-from .own_classes import OwnClassesDialog
 from .painting import Painter
 from .regions import RegionTour
 from .upkeep import Upkeep
@@ -54,7 +53,7 @@ class CorrectPage(CorrectForm):
         self._jobs: set[Job] = set()
         self.painter, self.edit_window = Painter(panel.viewer, self), EditWindow(self)
         self.regions = RegionTour(panel.viewer, self)
-        self.imports, self.trials = ImportDialogs(self), Trials(self)
+        self.imports, self.trials, self.from_nothing = ImportDialogs(self), Trials(self), FromNothing(self)
         self.upkeep = Upkeep(self)
         self._connect()
         self._enable()
@@ -76,7 +75,7 @@ class CorrectPage(CorrectForm):
         self.layer_button.clicked.connect(lambda: self.imports.ask_layer())
         self.clear_button.clicked.connect(lambda: self._ask_clear())
         self.next_button.clicked.connect(lambda: self.next_region())
-        self.own_button.clicked.connect(lambda: self._ask_own())
+        self.own_button.clicked.connect(lambda: self.from_nothing.ask())
         self.regions.said.connect(self.say)
         self.tuning.tuned.connect(self.trials.show)
         self.tuning.keep_asked.connect(self.trials.keep)
@@ -249,24 +248,3 @@ class CorrectPage(CorrectForm):
         found = {name: cells.content(name).result for name in names}
         results = {name: result for name, result in found.items() if result is not None}
         self.regions.next(results, kind, self.entry.corrections, cells.scene.place)
-
-    # ---- own classes
-
-    def _ask_own(self) -> None:
-        dialog = OwnClassesDialog(self.panel.shelf.names(), self)
-        dialog.accepted.connect(lambda: self.start_from_nothing(dialog.name.text(), dialog.classes))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    def start_from_nothing(self, name: str, classes: Sequence[Any]) -> bool:
-        """A model for own classes, chosen at once; returns whether that was possible."""
-        panel = self.panel
-        try:
-            name = panel.shelf.add_own(name, classes)
-        except ModelError as error:
-            self.say(str(error))
-            return False
-        panel.choose_model(name)
-        panel.run()
-        self.tuning.say(f"{name} knows nothing yet: paint some of each of its {len(classes)} classes, then fine-tune.")
-        return True

@@ -39,21 +39,35 @@ _MOST = 64
 
 
 class OwnClassesDialog(QDialog):
-    """Name and classes of a model that starts from nothing."""
+    """Name and classes of a model that starts from nothing.
 
-    def __init__(self, taken: Sequence[str], parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    taken : sequence of str
+        Names that it cannot have.
+    parent : QWidget, optional
+        Owner.
+    alone : str
+        The chosen layer, where it is one of several channels: whether they are all read is asked then.
+    """
+
+    def __init__(self, taken: Sequence[str], parent: QWidget | None = None, *, alone: str = "") -> None:
         super().__init__(parent)
         self.setWindowTitle("Start from nothing")
         self._taken = set(taken)
         self.name = QLineEdit("my classes")
         self.table = ClassTable()
         self.table.set_classes([LabelClass("background", COLOURS[0]), LabelClass("object", COLOURS[1])])
+        self.channels = QComboBox()
+        self.channels.addItems(["all channels of the file", f"{alone} alone"])
         self.add_button = button("Add a class", "One more class; double-click its name to change it")
         self.remove_button = button("Remove the last", "One class less")
         self.message = text()
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         form = QFormLayout()
         form.addRow("Name", self.name)
+        if alone:
+            form.addRow("Reads", self.channels)
         layout = QVBoxLayout(self)
         layout.addWidget(
             text("The model generic brings the network; its heads for your classes are new. Paint some of each class.")
@@ -72,6 +86,11 @@ class OwnClassesDialog(QDialog):
     def classes(self) -> tuple[LabelClass, ...]:
         """As they stand."""
         return self.table.classes
+
+    @property
+    def alone(self) -> bool:
+        """Whether one channel is read alone."""
+        return self.channels.currentIndex() == 1
 
     def add_class(self, name: str = "") -> None:
         """One more class."""

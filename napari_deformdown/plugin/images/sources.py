@@ -140,7 +140,7 @@ class Source:
         try:
             channels_for(self.name, self.channels, self.channel_names, config)
         except ImageError as error:
-            return str(error)
+            return f"{error} A new one for such images: Correct, Start from nothing."
         return None
 
     def pyramid_note(self) -> str | None:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ...network.catalogue import list_models, load_config
 from ...network.config import LabelClass, ModelConfig, ModelError
 from ...versions import VersionStore
 from ..correct.keeping import data_folder
+from .own_models import OwnModel, read_own_models, write_own_models
 
 if TYPE_CHECKING:
     from ...network import DeformedSegmenter
+    from ...network.channels import ModelInput
     from ...versions import Version
 
 __all__ = ["Shelf"]
-
-_OWN = "own_models.json"
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class _Shelved:
     load: Callable[[str], DeformedSegmenter]
     base: str
     version: Version | None = None
-    source: str = ""
+    own: OwnModel | None = None
     stamp: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -53,8 +51,7 @@ class Shelf:
         # of all versions that there have been, and all models that were asked for
         self._bases: dict[str, str] = {}
         self._classes: dict[str, tuple[LabelClass, ...]] = {}
-        for name, classes, source in self._read_own():
-            self._add_own(name, classes, source)
+        self._read_own()
         self.refresh()
 
     def names(self) -> list[str]:
@@ -180,29 +177,48 @@ class Shelf:
         """Forget what is on trial."""
         self._trials = {}
 
-    def add_own(self, name: str, classes: Sequence[LabelClass], source: str = "generic") -> str:
-        """A model for one's own classes with the network of another one; kept, and untrained before it is tuned.
+    def add_own(self, name: str, classes: Sequence[LabelClass], reads: ModelInput | None = None) -> str:
+        """A model for one's own classes with the network of `generic`; kept, and untrained before it is tuned.
+
+        Parameters
+        ----------
+        name : str
+            The model's; it may come with spaces around it.
+        classes : sequence of LabelClass
+            In the order of their ids.
+        reads : ModelInput, optional
+            What it reads of images, see `finetuning.input_for`.
+
+        Returns
+        -------
+        str
+            The name that it got.
 
         Raises
         ------
         ModelError
             If the name is taken or none, there are fewer than two classes, two have one name, or it cannot be kept.
         """
+        name = self.check_own(name, classes)
+        self._add_own(OwnModel(name, tuple(classes), reads=reads))
+        self._write_own()
+        return name
+
+    def check_own(self, name: str, classes: Sequence[LabelClass]) -> str:
+        """Whether `add_own` will do, and the name that it will give; raises what that raises."""
         name = " ".join(name.split())
         if not name or len(name) > 60 or not name.isprintable():
             raise ModelError("A model's name is one line of 1 to 60 characters.")
-        self._read_own_again()
+        self._read_own()
         if name in self.names():
             raise ModelError(f"There is a model {name} already. Choose another name.")
         if len({c.name for c in classes}) < len(classes) or len(classes) < 2:
             raise ModelError("A model has two classes or more, each with a name of its own.")
-        self._add_own(name, tuple(classes), source)
-        self._write_own()
         return name
 
     def remove_own(self, name: str) -> None:
         """Forget one of the own models; its versions stay."""
-        self._read_own_again()
+        self._read_own()
         self._own.pop(name, None)
         self._write_own([name])
 
@@ -210,66 +226,24 @@ class Shelf:
         """Whether a model was made for own classes."""
         return name in self._own
 
-    def _add_own(self, name: str, classes: tuple[LabelClass, ...], source: str) -> None:
-        def load(device: str) -> DeformedSegmenter:
-            from ...finetuning import with_classes
-            from ...network import load_model
+    def _add_own(self, model: OwnModel) -> None:
+        self._own[model.name] = _Shelved(lambda: model.config, model.load, model.name, own=model)
 
-            return with_classes(load_model(source, device), classes, name=name)
-
-        def config() -> ModelConfig:
-            described = f"Own classes on the network of {source}. Paint some of each class, then fine-tune."
-            return replace(
-                load_config(source), name=name, classes=classes, description=described, floors=(), twin=False
-            )
-
-        self._own[name] = _Shelved(config, load, name, source=source)
-
-    def _read_own(self) -> list[tuple[str, tuple[LabelClass, ...], str]]:
-        found = []
-        for m in self._listed() or []:
-            with suppress(ModelError, ValueError, KeyError, TypeError):
-                classes = tuple(LabelClass(c["name"], c["color"]) for c in m["classes"])
-                if m["source"] in list_models():
-                    found.append((str(m["name"]), classes, str(m["source"])))
-        return found
-
-    def _read_own_again(self) -> None:
-        """What other windows have added and removed; those that stay are the same as before."""
-        if self._listed() is None:
+    def _read_own(self) -> None:
+        """What this and other windows have added and removed; those that stay are the same as before."""
+        listed = read_own_models(self.folder)
+        if listed is None:
             return
         before, self._own = self._own, {}
-        for name, classes, source in self._read_own():
-            known = before.get(name)
-            if known is not None and (known.config().classes, known.source) == (classes, source):
-                self._own[name] = known
+        for model in listed:
+            known = before.get(model.name)
+            if known is not None and known.own == model:
+                self._own[model.name] = known
             else:
-                self._add_own(name, classes, source)
-
-    def _listed(self) -> list[Any] | None:
-        """What is written of own models; None where that cannot be read."""
-        try:
-            found: Any = json.loads((self.folder / _OWN).read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, list) else None
+                self._add_own(model)
 
     def _write_own(self, gone: Sequence[str] = ()) -> None:
-        from ...imaging.atomic import write_atomically
-        from ...imaging.json_text import json_text
-
-        # what this window cannot read stays
-        listed = self._listed() or []
-        listed = [m for m in listed if not isinstance(m, dict) or m.get("name") not in {*self._own, *gone}]
-        for name, shelved in self._own.items():
-            config = shelved.config()
-            classes = [{"name": c.name, "color": c.color} for c in config.classes]
-            listed.append({"name": name, "classes": classes, "source": shelved.source})
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.folder / _OWN, json_text(listed, indent=2) + "\n")
-        except OSError as error:
-            raise ModelError(f"{self.folder} cannot be written: {error.strerror}.") from error
+        write_own_models(self.folder, [s.own for s in self._own.values() if s.own is not None], gone)
 
     def _find(self, name: str) -> _Shelved | None:
         return self._own.get(name) or self._versions.get(name) or self._trials.get(name)
