@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.types import LayerDataTuple
 
+from ..imaging.level import value_range
 from .samples import METADATA
 
 if TYPE_CHECKING:
@@ -125,23 +126,21 @@ def _placed(stack: Stack) -> dict[str, Any]:
 def _layer(levels: list[Any], stack: Stack, name: str, options: dict[str, Any]) -> LayerDataTuple:
     dtype, rgb, multiscale = np.dtype(levels[0].dtype), _is_rgb(stack), len(levels) > 1
     options = options | {"name": name, "rgb": rgb, "multiscale": multiscale}
-    if dtype.kind in "uib" or rgb:
-        from ..imaging.level import value_range
-
+    if dtype.itemsize == 1 or rgb or (stack.value_range and dtype.kind != "f"):
         options["contrast_limits"] = stack.value_range or value_range(dtype)
-    else:
-        options["contrast_limits"] = _float_limits(levels[-1], len(stack.lengths))
+    else:  # 12 bit in 16 would be seen as black
+        options["contrast_limits"] = _limits(levels[-1], len(stack.lengths))
     return (levels if multiscale else levels[0]), options, "image"
 
 
-def _float_limits(coarsest: Any, sliders: int) -> tuple[float, float]:
-    """The range of the first plane of the coarsest level, of which not too much is read."""
-    from .watching import float_limits
+def _limits(coarsest: Any, sliders: int) -> tuple[float, float]:
+    """The range of the first plane of the coarsest level, if it is there and not too much; else that of its type."""
+    from .watching import value_limits
 
-    shape = coarsest.shape[sliders : sliders + 2]
-    if max(shape) > _PLAIN_SIDE:
-        return (0.0, 1.0)
-    return float_limits(np.asarray(coarsest[(0,) * sliders]) if sliders else np.asarray(coarsest))
+    shape, growing = coarsest.shape[sliders : sliders + 2], getattr(coarsest, "growing", None)
+    if max(shape) > _PLAIN_SIDE or (growing is not None and growing.pyramid is None):
+        return value_range(np.dtype(coarsest.dtype))
+    return value_limits(np.asarray(coarsest[(0,) * sliders]) if sliders else np.asarray(coarsest))
 
 
 def _opened(stack: Stack) -> Callable[[int | None], list[Any]]:

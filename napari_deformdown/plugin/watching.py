@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QCoreApplication, QObject, QTimer
 
 from ..imaging.growing import Growing
+from ..imaging.level import value_range
 
-__all__ = ["Watcher", "float_limits", "grow", "growing_of"]
+__all__ = ["Watcher", "grow", "growing_of", "value_limits"]
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +91,9 @@ class Watcher(QObject):
             self._growing.renew()
             for layer in layers:
                 layer.refresh(extent=False)
-                if ended and self._growing.error is None and not layer.rgb and np.dtype(layer.dtype).kind == "f":
-                    layer.contrast_limits = float_limits(np.asarray(layer.data[-1]))
+                untouched = not layer.rgb and tuple(layer.contrast_limits) == value_range(np.dtype(layer.dtype))
+                if ended and self._growing.error is None and untouched and np.dtype(layer.dtype).itemsize > 1:
+                    layer.contrast_limits = value_limits(np.asarray(layer.data[-1]))
         if ended:
             self._end(bool(layers))
 
@@ -111,8 +113,8 @@ def _politely(growing: Growing) -> None:
     growing.build()
 
 
-def float_limits(pixels: NDArray[Any]) -> tuple[float, float]:
-    """Contrast limits of floats: their range where that is one, else 0 to 1."""
+def value_limits(pixels: NDArray[Any]) -> tuple[float, float]:
+    """Contrast limits of pixels whose type says little of them: their range where that is one, else 0 to 1."""
     finite = pixels[np.isfinite(pixels)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     return (low, high) if low < high else (min(low, 0.0), max(low + 1.0, 1.0))

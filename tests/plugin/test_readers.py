@@ -149,7 +149,8 @@ def test_channels_open_as_layers_with_their_names_and_times_as_a_slider(viewer, 
             viewer.dims.set_point(0, t)
             shown = np.asarray(layer._slice.image.raw)
             assert shown.size and np.isin(shown, np.concatenate([level[t, c].ravel() for level in levels])).all()
-    limit = 4095 if path.suffix == ".tif" else 65535
+    # as the file says, else as far as the first plane goes
+    limit = 4095 if path.suffix == ".tif" else levels[-1][0, 0].max()
     assert tuple(layers[0].contrast_limits) == (0, limit)
 
 
@@ -179,6 +180,13 @@ def test_floats_are_shown_over_their_range(viewer, tmp_path):
     np.testing.assert_allclose(layer.contrast_limits, [heights[0, 1], 4000], rtol=1e-6)
 
 
+def test_12_bit_in_16_are_shown_over_their_range(viewer, tmp_path):
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, np.linspace(90, 3000, 64 * 64).astype(np.uint16).reshape(64, 64))
+    (layer,) = viewer.open(path, plugin=PLUGIN)
+    assert tuple(layer.contrast_limits) == (90, 3000)
+
+
 # ---- large images without a pyramid
 
 
@@ -203,6 +211,18 @@ def flat(request, tmp_path):
         options = {"tile": (64, 64)} if request.param == "tiles" else {"rowsperstrip": 8}
         tifffile.imwrite(path, image, photometric="rgb", compression="zlib", **options)
     return path, image
+
+
+def test_a_large_flat_image_of_12_bit_is_shown_over_its_range_in_the_end(
+    make_napari_viewer, qtbot, all_are_large, tmp_path
+):
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, np.linspace(90, 3000, 500 * 900).astype(np.uint16).reshape(500, 900))
+    viewer = make_napari_viewer(show=False)
+    (layer,) = viewer.open(path, plugin=PLUGIN)
+    qtbot.waitUntil(lambda: tuple(layer.contrast_limits) != (0, 65535), timeout=30_000)
+    low, high = layer.contrast_limits
+    assert 90 <= low < 200 and 2900 < high <= 3000
 
 
 def test_a_large_flat_image_is_shown_while_its_pyramid_is_built(make_napari_viewer, qtbot, all_are_large, flat):

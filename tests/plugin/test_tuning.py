@@ -479,6 +479,8 @@ def test_start_from_nothing_on_a_grey_image_of_12_bit(docked, settle, qtbot, ear
     settle(panel)
     assert panel.config.channels == 1 and panel.config.value_range[1] <= 255 * 16
     assert "white" not in panel.status.text()  # the network sees it neither black nor white
+    # what an untrained network says hides nothing of the image
+    assert not panel.show_boxes["segmentation"].isChecked()
     page.take("paint")
     settle(panel)
     page.painter.sheet.array[300:360, 800:1000] = 1
@@ -490,6 +492,7 @@ def test_start_from_nothing_on_a_grey_image_of_12_bit(docked, settle, qtbot, ear
     settle(panel)
     labels = panel.cells.content("learnt").result.labels()
     assert (labels[200:260, 200:400] == 1).mean() > 0.9 and (labels[300:360, 800:1000] == 0).mean() > 0.9
+    assert panel.show_boxes["segmentation"].isChecked() and viewer.layers["learnt: segmentation"].visible
 
 
 @pytest.mark.parametrize("alone", [False, True])

@@ -35,6 +35,8 @@ class FromNothing:
 
     def __init__(self, page: CorrectPage) -> None:
         self._page = page
+        self._hidden = False  # the segmentation of a model that knows nothing
+        page.tuning.tuned.connect(lambda _: self._reveal())
 
     def ask(self) -> None:
         """Show the dialogue."""
@@ -97,6 +99,17 @@ class FromNothing:
             page.say(str(error))
             return
         page.say("")
+        box = panel.show_boxes["segmentation"]
+        self._hidden = self._hidden or box.isChecked()
+        box.setChecked(False)  # it would lie over what is to be painted
         panel.choose_model(name)
         panel.run()
-        page.tuning.say(f"{name} knows nothing yet: paint some of each of its {len(classes)} classes, then fine-tune.")
+        page.tuning.say(
+            f"{name} knows nothing yet, and its segmentation is hidden: paint some of each of its {len(classes)} "
+            "classes, then fine-tune."
+        )
+
+    def _reveal(self) -> None:
+        if self._hidden:
+            self._hidden = False
+            self._page.panel.show_boxes["segmentation"].setChecked(True)

@@ -36,6 +36,8 @@ COLOURS = (
     "#b7d34a",
 )
 _MOST = 64
+# Pixels that half a dozen classes take.
+_SIZE = 360, 420
 
 
 class OwnClassesDialog(QDialog):
@@ -63,6 +65,7 @@ class OwnClassesDialog(QDialog):
         self.add_button = button("Add a class", "One more class; double-click its name to change it")
         self.remove_button = button("Remove the last", "One class less")
         self.message = text()
+        self.resize(*_SIZE)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         form = QFormLayout()
         form.addRow("Name", self.name)
