@@ -193,7 +193,7 @@ def test_own_models_keep_what_they_read(tmp_path):
 def test_dialogues_for_classes_and_ids(qtbot):
     dialog = OwnClassesDialog(["earth"])
     qtbot.addWidget(dialog)
-    assert not dialog.alone and dialog.channels.parent() is None
+    assert dialog.channels is None and dialog.reading.parent() is None
     dialog.add_button.click()
     assert [c.name for c in dialog.classes] == ["background", "object", "class 2"]
     for _ in range(3):
@@ -508,11 +508,29 @@ def test_start_from_nothing_on_a_file_of_several_channels(docked, settle, qtbot,
     panel.correct.own_button.click()
     dialog = panel.correct.findChild(OwnClassesDialog)
     dialog.name.setText("stains")
-    dialog.channels.setCurrentIndex(int(alone))
-    assert dialog.channels.isVisible() and "GFP" in dialog.channels.itemText(1)
+    dialog.reading.setCurrentIndex(int(alone))
+    assert dialog.reading.isVisible() and dialog.reading.itemText(0) == "all 5 channels of the file"
+    assert "GFP alone" in dialog.reading.itemText(1)
     dialog.accept()
     qtbot.waitUntil(lambda: panel.comparison is not None, timeout=120_000)
     settle(panel)
     expected = ("GFP",) if alone else ("DAPI", "GFP", "mCherry", "Cy5", "BF")
     assert panel.model.value == "stains" and panel.config.channel_names == expected
     assert panel.source.channels == len(expected)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_start_from_nothing_on_layers_that_were_merged_to_a_stack(docked, settle, qtbot, earth_piece, channels):
+    viewer, panel = docked
+    panel.image.value = viewer.add_image(np.moveaxis(earth_piece[0], -1, 0)[:2].copy(), name="merged")
+    panel.rows.value = 16
+    panel.correct.own_button.click()
+    dialog = panel.correct.findChild(OwnClassesDialog)
+    dialog.name.setText("stains")
+    assert [dialog.reading.itemText(i) for i in range(2)] == ["each plane by itself", "2 planes as channels"]
+    dialog.reading.setCurrentIndex(channels - 1)
+    dialog.accept()
+    qtbot.waitUntil(lambda: panel.comparison is not None, timeout=120_000)
+    settle(panel)
+    assert panel.config.channels == panel.source.channels == channels
+    assert panel.frame_count == 3 - channels

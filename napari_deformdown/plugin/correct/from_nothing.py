@@ -22,6 +22,8 @@ __all__ = ["FromNothing"]
 # Whose network models for own classes have.
 _SOURCE = "generic"
 _COLOURS = 3
+# More planes than that are no channels.
+_MOST_CHANNELS = 64
 
 
 class FromNothing:
@@ -41,20 +43,29 @@ class FromNothing:
     def ask(self) -> None:
         """Show the dialogue."""
         panel = self._page.panel
-        dialog = OwnClassesDialog(panel.shelf.names(), self._page, alone=self._one_of_several())
-        dialog.accepted.connect(lambda: self.start(dialog.name.text(), dialog.classes, alone=dialog.alone))
+        dialog = OwnClassesDialog(panel.shelf.names(), self._page, readings=self._readings())
+        dialog.accepted.connect(lambda: self.start(dialog.name.text(), dialog.classes, dialog.channels))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def _one_of_several(self) -> str:
-        """The chosen layer, if a model of one channel would read it alone and others more."""
-        panel = self._page.panel
+    def _readings(self) -> dict[str, int]:
+        """Ways to read the chosen layer: one of a file's channels or all of them, a stack's planes or channels."""
+        layer, found = self._page.panel.image.value, {}
         with suppress(ImageError):
-            if panel.image.value is not None and panel.source_for(1).channels < panel.source_for(_COLOURS).channels:
-                return str(panel.image.value.name)
-        return ""
+            if layer is not None and not layer.rgb:
+                alone, all_of_file = self._channels_for(1), self._channels_for(_COLOURS)
+                lengths = [int(n) for n in layer.level_shapes[0][: layer.ndim - 2]]
+                if all_of_file > alone and all_of_file not in lengths:
+                    return {f"all {all_of_file} channels of the file": all_of_file, f"{layer.name} alone": 1}
+                found = {"each plane by itself": 1} if alone == 1 else {}
+                as_channels = [n for n in lengths if 1 < n <= _MOST_CHANNELS and self._channels_for(n) == n]
+                found |= {f"{n} planes as channels": n for n in as_channels}
+        return found
 
-    def start(self, name: str, classes: Sequence[LabelClass], *, alone: bool = False) -> bool:
+    def _channels_for(self, wanted: int) -> int:
+        return self._page.panel.source_for(wanted).channels
+
+    def start(self, name: str, classes: Sequence[LabelClass], channels: int | None = None) -> bool:
         """Make a model for own classes and choose it; returns whether that began.
 
         Parameters
@@ -63,8 +74,8 @@ class FromNothing:
             The model's.
         classes : sequence of LabelClass
             In the order of their ids.
-        alone : bool
-            It reads the chosen layer alone, where that is one of several channels of a file.
+        channels : int, optional
+            The image is read as models of so many channels read it, see `Source`; as it suggests itself without.
         """
         page, panel = self._page, self._page.panel
         try:
@@ -72,7 +83,7 @@ class FromNothing:
             if panel.image.value is None:
                 self._make(name, classes, None)
                 return True
-            frame = panel.source_for(1 if alone else _COLOURS).frame_at(panel.viewer.dims)
+            frame = panel.source_for(channels or _COLOURS).frame_at(panel.viewer.dims)
         except (ModelError, ImageError) as error:
             page.say(str(error))
             return False

@@ -49,19 +49,23 @@ class OwnClassesDialog(QDialog):
         Names that it cannot have.
     parent : QWidget, optional
         Owner.
-    alone : str
-        The chosen layer, where it is one of several channels: whether they are all read is asked then.
+    readings : mapping of str to int
+        Ways to read the image, in words, and how many channels it has then, the usual one first; more than one are
+        asked for.
     """
 
-    def __init__(self, taken: Sequence[str], parent: QWidget | None = None, *, alone: str = "") -> None:
+    def __init__(
+        self, taken: Sequence[str], parent: QWidget | None = None, *, readings: Mapping[str, int] | None = None
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Start from nothing")
         self._taken = set(taken)
         self.name = QLineEdit("my classes")
         self.table = ClassTable()
         self.table.set_classes([LabelClass("background", COLOURS[0]), LabelClass("object", COLOURS[1])])
-        self.channels = QComboBox()
-        self.channels.addItems(["all channels of the file", f"{alone} alone"])
+        self.reading = QComboBox()
+        for words, channels in (readings or {}).items():
+            self.reading.addItem(words, channels)
         self.add_button = button("Add a class", "One more class; double-click its name to change it")
         self.remove_button = button("Remove the last", "One class less")
         self.message = text()
@@ -69,8 +73,8 @@ class OwnClassesDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         form = QFormLayout()
         form.addRow("Name", self.name)
-        if alone:
-            form.addRow("Reads", self.channels)
+        if self.reading.count() > 1:
+            form.addRow("Reads", self.reading)
         layout = QVBoxLayout(self)
         layout.addWidget(
             text("The model generic brings the network; its heads for your classes are new. Paint some of each class.")
@@ -91,9 +95,10 @@ class OwnClassesDialog(QDialog):
         return self.table.classes
 
     @property
-    def alone(self) -> bool:
-        """Whether one channel is read alone."""
-        return self.channels.currentIndex() == 1
+    def channels(self) -> int | None:
+        """How many the image has in the way that was chosen; None where there is none to choose."""
+        found: int | None = self.reading.currentData()
+        return found
 
     def add_class(self, name: str = "") -> None:
         """One more class."""
