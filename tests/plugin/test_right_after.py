@@ -109,3 +109,111 @@ def test_paint_that_was_taken_back_does_not_return_when_the_image_is_closed_at_o
     run(panel)
     settle(panel)
     assert panel.correct.entry.folder is not None and panel.correct.entry.corrections.is_empty
+
+
+def test_a_stroke_goes_to_the_frame_that_the_slider_has_just_moved_to(stack, settle):
+    viewer, panel = stack
+    page = panel.correct
+    page.take("paint")
+    settle(panel)
+    layer = viewer.layers["learnt: corrections"]
+    for frame in (1, 2):
+        viewer.dims.set_current_step(0, frame)
+        layer.selected_label = LAKE
+        layer.paint((100, 200), LAKE)  # in the very same turn of the window
+        assert layer.mode == "paint"
+        settle(panel)
+        assert page.entry.frame.position == (frame,)
+        assert page.entry.corrections.classes == (LAKE - 1,)
+    # hidden ones are brought up to date when they are shown
+    panel.show_boxes["corrections"].setChecked(False)
+    viewer.dims.set_current_step(0, 0)
+    settle(panel)
+    assert layer.data is not page.painter.sheet.array
+    panel.show_boxes["corrections"].setChecked(True)
+    settle(panel)
+    assert layer.data is page.painter.sheet.array and not layer.data.any()
+
+
+def test_a_run_that_makes_way_for_another_budget_is_said_to_where_nothing_follows(docked, run, settle, qtbot):
+    _, panel = docked
+    run(panel)
+    panel.live_box.setChecked(False)
+    panel.rows.value = 40
+    settle(panel)
+    before = panel.comparison
+    assert panel.run()
+    panel.rows.value = 24
+    settle(panel)
+    assert panel.comparison is before and panel.status.text() == "Cancelled; what was shown before stays."
+    assert {panel.cells.content(name).result.budget for name in panel.cells.names} == {(32, 64)}
+    # a sentence names the budget that was run
+    panel.rows.set_quietly(20, 8, 400)
+    assert "32 x 64" in panel.found.summary(panel.showing.source)
+
+
+def test_the_curve_is_of_the_ground_truth_sampler_and_steepness_that_are_chosen(docked, run, settle, earth_piece):
+    viewer, panel = docked
+    panel.rows.value = 16
+    run(panel)
+    curve = panel.numbers.curve
+
+    def cleared(change) -> bool:
+        run(panel)
+        curve.points = ["of before"]
+        change()
+        run(panel)
+        gone = not curve.points
+        curve.points = []
+        return gone
+
+    assert not cleared(lambda: None)
+    other = viewer.add_labels(np.zeros_like(earth_piece[1]), name="other", scale=(2, 2), translate=(10, 20))
+    assert cleared(lambda: setattr(panel.truth, "value", other))
+    assert cleared(lambda: panel.sampler.setCurrentIndex(panel.sampler.findData("transport")))
+    panel.steepness.setValue(60)
+    assert cleared(lambda: panel.own_steepness.setChecked(False))
+    source = curve._make(lambda *_: None)
+    assert (source.sampler, source.fraction) == ("transport", panel.fraction)
+
+
+def test_a_mask_s_record_names_the_sampler_that_was_chosen(docked, run, settle, qtbot, tmp_path):
+    _, panel = docked
+    panel.rows.value = 16
+    panel.own_steepness.setChecked(False)
+    run(panel)
+    own = panel.config.sampler
+    for sampler, said in (("", own), ("attraction", "attraction")):
+        panel.sampler.setCurrentIndex(panel.sampler.findData(sampler))
+        run(panel)
+        settle(panel)
+        saved(panel, qtbot, tmp_path / f"{said}.tif")
+        assert read_record(tmp_path / f"{said}.tif")["sampler"] == said
+
+
+def test_another_model_is_chosen_without_one_in_between(docked):
+    _, panel = docked
+    names = panel.shelf.names()
+    panel.offer_models([*names, "of its own"], "earth")
+    seen = []
+    with panel.model.changed.blocked():
+        panel.model.value = "of its own"
+    panel.model.changed.connect(seen.append)
+    panel.offer_models(names, "synthetic-slide")
+    assert seen == ["synthetic-slide"] and panel.model.value == "synthetic-slide"
+    panel.offer_models(names[::-1], "synthetic-slide")
+    assert seen == ["synthetic-slide"]
+
+
+def test_a_session_takes_the_layer_of_that_very_name(docked, run, qtbot, earth_piece, tmp_path):
+    viewer, panel = docked
+    second = viewer.add_image(np.ascontiguousarray(earth_piece[0][::-1]), name="piece")
+    labels = viewer.add_labels(np.ascontiguousarray(earth_piece[1][::-1]), name="piece ground truth")
+    panel.image.value, panel.truth.value = second, labels
+    panel.rows.value = 16
+    run(panel)
+    assert second.name == "piece [1]" and panel.menu.save(tmp_path / "a.session.json")
+    panel.image.value = viewer.layers["piece"]
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        assert panel.menu.open(tmp_path / "a.session.json")
+    assert panel.image.value is second and panel.truth.value is labels
