@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,8 @@ def sweep(
     methods: Sequence[str] = ("uniform", "learnt"),
     truth: Any = None,
     *,
+    sampler: str | None = None,
+    uniform_fraction: float | None = None,
     progress: Progress | None = None,
 ) -> Iterator[SweepPoint]:
     """Segment one image at several budgets; each point is handed out as soon as it is there.
@@ -106,6 +108,10 @@ def sweep(
         Of `network.METHODS`.
     truth : array-like or list of array-likes, optional
         Class ids (H, W), or their levels, finest first.
+    sampler : str, optional
+        Of "learnt", see `segment`.
+    uniform_fraction : float, optional
+        Of "learnt", see `segment`.
     progress : callable, optional
         Called with (method and budget, points done, points in all) before each point, and at the end; may raise
         `Cancelled`.
@@ -122,7 +128,9 @@ def sweep(
         If the ground truth has another size than the image, or ids that are none of the model's; before any work.
     """
     scoring = Scoring(truth, pyramid.shape, len(model.config.classes))
-    return _points(pyramid, model, budgets, methods, scoring, progress)
+    own = {"sampler": sampler, "uniform_fraction": uniform_fraction}
+    learnt = {name: value for name, value in own.items() if value is not None}
+    return _points(pyramid, model, budgets, methods, scoring, learnt, progress)
 
 
 def _points(
@@ -131,6 +139,7 @@ def _points(
     budgets: Sequence[tuple[int, int]],
     methods: Sequence[str],
     scoring: Scoring,
+    learnt: Mapping[str, Any],
     progress: Progress | None,
 ) -> Iterator[SweepPoint]:
     before: dict[str, NDArray[np.uint8]] = {}
@@ -146,7 +155,7 @@ def _points(
             if progress is not None:
                 progress(f"{method}, {budget[0]} x {budget[1]}", done, total)
             start = time.perf_counter()
-            result = segment(pyramid, model, budget, method)
+            result = segment(pyramid, model, budget, method, **(learnt if method == "learnt" else {}))
             seconds = time.perf_counter() - start
             labels = scoring.labels(result)
             settled = float((labels == before[method]).mean()) if method in before else None

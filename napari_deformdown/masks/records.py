@@ -82,7 +82,7 @@ def make_record(
     if model is not None:
         found["model"] = model.config.name
         found["model_version"] = _digest(model)
-        found["sampler"] = model.config.sampler if result.method == "learnt" else result.method
+        found.setdefault("sampler", model.config.sampler if result.method == "learnt" else result.method)
         held_out = model.config.scores.get("held_out", [])
         rows = [row for row in held_out if list(row.get("budget", [])) == list(result.budget)]
         found["model_scores"] = rows or held_out

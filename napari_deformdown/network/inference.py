@@ -26,6 +26,7 @@ def segment(
     method: str = "learnt",
     *,
     uniform_fraction: float | None = None,
+    sampler: str | None = None,
     placed: Placement | None = None,
     progress: StageProgress | None = None,
 ) -> Segmentation:
@@ -43,6 +44,8 @@ def segment(
         One of `METHODS`, see `DeformedSegmenter.warp`.
     uniform_fraction : float, optional
         Overrides the model's uniform floor: 1 is uniform sampling, towards 0 ever steeper.
+    sampler : str, optional
+        Overrides the sampler of "learnt", one of `geometry.SAMPLERS`.
     placed : Placement, optional
         Where the points lie, if that is known already: `place` for the same image, model, method and budget. Its cost
         counts all the same.
@@ -64,7 +67,14 @@ def segment(
     if not isinstance(image, Pyramid):
         with open_image(image) as pyramid:
             return segment(
-                pyramid, model, budget, method, uniform_fraction=uniform_fraction, placed=placed, progress=progress
+                pyramid,
+                model,
+                budget,
+                method,
+                uniform_fraction=uniform_fraction,
+                sampler=sampler,
+                placed=placed,
+                progress=progress,
             )
     budget = budget or model.config.budget
     if model.training:
@@ -83,6 +93,7 @@ def segment(
                 budget,
                 method,
                 uniform_fraction=uniform_fraction,
+                sampler=sampler,
                 seen=lambda: look(pyramid, model, progress),
             )
         known = placed.overview
@@ -120,6 +131,7 @@ def segment(
             "image": image.name,
             "model": model.config.name,
             "uniform_fraction": round(placed.fraction, 4),
+            **({"sampler": placed.sampler} if placed.sampler else {}),
             **({"at": dict(image.at)} if image.at else {}),
         },
     )

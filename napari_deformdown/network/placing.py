@@ -87,6 +87,8 @@ class Placement:
         What it was made from; None for uniform sampling that needs none.
     seconds : float
         What placing took, without the overview's own time.
+    sampler : str
+        How the density became points; empty: as the model or the method does it.
     """
 
     warp: Warp
@@ -95,6 +97,7 @@ class Placement:
     fraction: float
     overview: Overview | None
     seconds: float
+    sampler: str = ""
 
 
 @torch.inference_mode()
@@ -192,9 +195,9 @@ def bend(shape: tuple[int, int], model: DeformedSegmenter, chosen: Choice, sampl
     else:
         image, density = known.image, known.density
     start = time.perf_counter()
-    way = sampler or chosen.way if chosen.way == "learnt" else chosen.way
-    warp, floored = model.warp(image, way, chosen.fraction, density)
-    return Placement(warp, floored, chosen.way, chosen.fraction, known, time.perf_counter() - start)
+    other = (sampler or "") if chosen.way == "learnt" else ""
+    warp, floored = model.warp(image, other or chosen.way, chosen.fraction, density)
+    return Placement(warp, floored, chosen.way, chosen.fraction, known, time.perf_counter() - start, other)
 
 
 @contextmanager

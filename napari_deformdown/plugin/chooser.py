@@ -17,7 +17,7 @@ from ..imaging.errors import ImageError
 from ..network.config import ModelConfig, ModelError
 from ..network.expected import CostEstimator
 from . import settings
-from .form import PanelForm, offer_again
+from .form import PanelForm, offer, offer_again
 from .images.edits import Edits
 from .images.placing import planes_at, truth_problem
 from .images.sources import Source
@@ -176,8 +176,7 @@ class Chooser(PanelForm):
     def offer_models(self, names: Sequence[str], chosen: str, *, keep_budget: bool = False) -> None:
         """Have these models to choose from, and choose one."""
         self._keeps_budget = keep_budget
-        self.model.choices = list(names)
-        self.model.value = chosen
+        offer(self.model, names, chosen)
         self._keeps_budget = False
 
     def choose_model(self, name: str, *, gone: bool = False) -> None:
@@ -289,7 +288,8 @@ class Chooser(PanelForm):
         if request is None:
             return None
         known = truth is not None and truth_problem(truth, request.frame.source.shape, dims) is None
-        return Wanted(request, planes_at(truth, dims) if known else None, self.corrections_of(request))
+        labels, key = (planes_at(truth, dims), truth.unique_id) if known else (None, None)
+        return Wanted(request, labels, self.corrections_of(request), key)
 
     def corrections_of(self, request: Request) -> Any:
         """What was corrected on the image of a request, or None."""

@@ -77,8 +77,8 @@ class Findings:
     def summary(self, source: Source) -> str:
         """What was run on an image, whether its values suit the model, and why it is not scored by ground truth."""
         assert self.compared is not None
-        (rows, columns), truth = self._panel.budget, self._panel.truth.value
-        comparison, wanted = self.compared
+        (comparison, wanted), truth = self.compared, self._panel.truth.value
+        rows, columns = wanted.request.budget
         unscored: list[str] = []
         if wanted.truth is not None and not comparison.has_truth:
             unscored += comparison.notes

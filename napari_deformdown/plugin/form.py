@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from magicgui.widgets import ComboBox
@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 from .comparison.layer_data import KINDS
 from .progress_bar import ProgressBar
 
-__all__ = ["CELLS", "KEYS", "SHOWN", "PanelForm", "button", "check_box", "offer_again", "row", "rule", "text"]
+__all__ = ["CELLS", "KEYS", "SHOWN", "PanelForm", "button", "check_box", "offer", "offer_again", "row", "rule", "text"]
 
 # Methods that may have a cell of their own, and how the panel calls them.
 CELLS = {
@@ -240,6 +240,17 @@ def offer_again(box: ComboBox) -> None:
         box.value = kept
     if kept is not chosen:
         box.changed.emit(kept)
+
+
+def offer(box: ComboBox, choices: Sequence[Any], chosen: Any) -> None:
+    """Have a box offer other choices, and choose one; it says so once, where that is another one than before."""
+    before = box.value
+    # where that one is gone the box would choose the first for a moment
+    with box.changed.blocked():
+        box.choices = list(choices)
+        box.value = chosen
+    if chosen != before:
+        box.changed.emit(chosen)
 
 
 def row(*widgets: QWidget) -> QWidget:

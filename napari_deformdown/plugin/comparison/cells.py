@@ -125,9 +125,8 @@ class Cells(QObject):
     def set_sheet(self, sheet: Sheet | None) -> None:
         """What corrections are painted on, in every cell."""
         self._sheet = sheet
-        if self._layers.scene is not None and self._layers.scene.sheet is not sheet:
-            self._layers.scene = replace(self._layers.scene, sheet=sheet)
-            self.changed(self._plan.slots, ["corrections"])
+        if self._layers.put_sheet(sheet):
+            self._schedule()
 
     def redraw(self, kinds: Iterable[str]) -> None:
         """What is behind layers of these kinds has changed: look at it anew where it is shown."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 from napari.viewer import Viewer
@@ -16,6 +17,9 @@ from .content import Content
 from .detail import MOST_POINTS
 from .layer_data import KINDS, Scene
 from .quick import in_order_once, sliced_at_once
+
+if TYPE_CHECKING:
+    from ..correct.sheets import Sheet
 
 __all__ = ["OF_VIEW", "LayerGroups"]
 
@@ -118,6 +122,23 @@ class LayerGroups(dict[Key, Layer]):
         restyled, self._style[key] = style != self._style.get(key), style
         update_layer(self[key], kind, self.scene, self.plan.contents[cell], self.plan.densest(), restyled=restyled)
         self._suit(key)
+
+    def put_sheet(self, sheet: Sheet | None) -> bool:
+        """Have corrections painted on another sheet in every cell; whether it is another one.
+
+        At once where they are shown: a stroke that follows must not go to the sheet of before, and be lost.
+        """
+        if self.scene is None or self.scene.sheet is sheet:
+            return False
+        self.scene = replace(self.scene, sheet=sheet)
+        self.expire(self.plan.slots, ["corrections"])
+        shown = sheet is not None and "corrections" in self.plan.visible
+        keys = [(cell, "corrections") for cell in self.plan.names if shown and (cell, "corrections") in self]
+        events = [self[key].events for key in keys]
+        with in_order_once([emitter for e in events for emitter in (e.data, e.scale, e.translate)]):
+            for key in keys:
+                self.renew(key)
+        return True
 
     def share_scale(self) -> None:
         """Have a colour of the density mean the same in all cells."""

@@ -124,6 +124,7 @@ class CorrectPage(CorrectForm):
             self.start(lambda progress: self.book.find(entry), lambda found: self.lay_under(entry, found))
         self.set_classes(self.panel.classes.classes)
         self.upkeep.count()
+        self.upkeep.catch_up()
         self._enable()
 
     def drop(self) -> None:
@@ -159,7 +160,7 @@ class CorrectPage(CorrectForm):
         """Corrections of an earlier session have been found on disk: what is painted meanwhile lies over them."""
         if found is None or found.is_empty:
             entry.below = None
-            self.upkeep.changed(shown=False)  # what was painted meanwhile
+            self.upkeep.keep()  # what was painted meanwhile
             return
         entry.corrections.become(lay_over(found, entry.corrections))
         entry.below = None
@@ -183,7 +184,7 @@ class CorrectPage(CorrectForm):
             self.edit_window.reload()
             self.recorrected.emit()
             self.upkeep.count()
-        self.upkeep.changed(shown=entry is self.entry)
+        self.upkeep.changed(entry)
 
     def _toggle_window(self, on: bool) -> None:
         self.edit_window.toggle(on)

@@ -77,6 +77,12 @@ class Entry:
         """Image and frame, for people."""
         return " ".join(part for part in (self.frame.source.name, self.frame.title) if part)
 
+    @property
+    def is_erased(self) -> bool:
+        """Whether all paint was taken back that still lies on disk."""
+        there = self.there is not None and not self.there.is_empty
+        return there and self.below is None and self.corrections.is_empty
+
 
 class Book:
     """Corrections of all images of a session.
@@ -128,7 +134,8 @@ class Book:
         with entry.lock:
             try:
                 if earlier is not None:  # the image was closed and opened again
-                    self._entries = {k: e for k, e in list(self._entries.items()) if e is not earlier}
+                    for key in [k for k, e in list(self._entries.items()) if e is earlier]:
+                        self._entries.pop(key, None)
                     entry.kept, entry.there, entry.before = earlier.kept, earlier.there, earlier.before
                     entry.below = _with_below(earlier)
                 elif are_kept(folder):
@@ -207,7 +214,7 @@ class Book:
     def forget_unpainted(self, layer: Any) -> None:
         """Let go of the entries of a closed layer that have no paint, and of what they hold open."""
         for key, entry in list(self._entries.items()):
-            if layer in entry.frame.source.layers and entry.corrections.is_empty:
+            if layer in entry.frame.source.layers and entry.corrections.is_empty and not entry.is_erased:
                 del self._entries[key]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from qtpy.QtCore import QObject, Signal
 
@@ -12,7 +13,7 @@ from ..delayed import delayed
 from ..docked import at_the_end
 from ..jobs import Latest, Progress
 from ..runs.scored import scored
-from .keeping import counted, names_of
+from .keeping import Entry, counted, names_of
 
 if TYPE_CHECKING:
     from .correcting import CorrectPage
@@ -42,6 +43,8 @@ class Upkeep(QObject):
         super().__init__(page)
         self._page = page
         self._scores, self._saves, self._counts = Latest(self), Latest(self), Latest(self)
+        # painted on since their numbers were last counted
+        self._unscored: WeakSet[Entry] = WeakSet()
         self._view_timer = delayed(self, _VIEW, self._redraw)
         self._score_timer = delayed(self, _NUMBERS, self._rescore)
         self._save_timer = delayed(self, _DISK, self._save)
@@ -68,13 +71,23 @@ class Upkeep(QObject):
     def painted(self) -> None:
         """There is new paint in view."""
         self._view_timer.start()
-        self.changed(shown=True)
+        if self._page.entry is not None:
+            self.changed(self._page.entry)
 
-    def changed(self, *, shown: bool) -> None:
+    def changed(self, entry: Entry) -> None:
         """There is new paint, on the image that is shown or on another one."""
-        if shown:
-            self._score_timer.start()
+        self._unscored.add(entry)
+        self.catch_up()
+        self.keep()
+
+    def keep(self) -> None:
+        """Have on disk, in a moment, what is not there yet."""
         self._save_timer.start(_DISK)
+
+    def catch_up(self) -> None:
+        """Count the numbers of the image that is shown, in a moment, where they do not know its paint yet."""
+        if self._page.entry in self._unscored:
+            self._score_timer.start()
 
     def count(self) -> None:
         """Say what is painted on the image that is shown."""
@@ -109,12 +122,15 @@ class Upkeep(QObject):
             shown = raw if corrections.is_empty else {m: corrected(r, corrections) for m, r in raw.items()}
             progress.produce((found, scored(comparison.pyramid, shown, wanted.truth, peaks, progress)))
 
+        self._unscored.discard(entry)
         self._scores.submit(work)
 
     def _scored(self, value: tuple[Any, Any]) -> None:
         found, comparison = value
         panel = self._page.panel
-        if found is panel.compared and not panel.live.running:
+        if found is panel.compared and panel.live.running:
+            self._score_timer.start()  # the run that is under way may find nothing
+        elif found is panel.compared:
             self.rescored.emit(comparison)
 
     def _save(self) -> None:

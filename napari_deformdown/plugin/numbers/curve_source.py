@@ -35,6 +35,10 @@ class CurveSource(NamedTuple):
         Class ids (H, W), or their levels, finest first.
     budgets : sequence of (int, int), optional
         Rows and columns of sampling points, in any order; without them around the model's own.
+    sampler : str, optional
+        Of "learnt"; the model's own without it.
+    fraction : float, optional
+        Uniform fraction of "learnt"; as the model chose at each budget without it.
     """
 
     pyramid: Pyramid
@@ -42,6 +46,8 @@ class CurveSource(NamedTuple):
     methods: Sequence[str] = ("uniform", "learnt")
     truth: Any = None
     budgets: Sequence[tuple[int, int]] = ()
+    sampler: str | None = None
+    fraction: float | None = None
 
 
 Make = Callable[["Progress"], "CurveSource | tuple[Any, ...]"]
@@ -94,7 +100,17 @@ def compute_points(make: Make, progress: Progress) -> None:
     budgets = source.budgets or curve_budgets(_at_aspect(source.model.config.budget, shape), shape)
     # Without ground truth all is measured against the largest budget, which then comes first.
     budgets = sorted(budgets, key=lambda b: b[0] * b[1], reverse=source.truth is None)
-    for point in sweep(source.pyramid, source.model, budgets, source.methods, source.truth, progress=progress):
+    points = sweep(
+        source.pyramid,
+        source.model,
+        budgets,
+        source.methods,
+        source.truth,
+        sampler=source.sampler,
+        uniform_fraction=source.fraction,
+        progress=progress,
+    )
+    for point in points:
         progress.produce(point)
 
 

@@ -52,15 +52,16 @@ class NumbersPage(QWidget):
     def offer_curve(self, wanted: Wanted, methods: Sequence[str]) -> None:
         """Of these methods on the image that was wanted."""
         engine, request = self._engine, wanted.request
-        curve_of = (request.frame.key, request.model, wanted.truth is None)
-        if curve_of != self._curve_of:  # what is drawn is of another image
+        truth_key = None if wanted.truth is None else wanted.truth_key
+        curve_of = (request.frame.state, request.model, request.sampler, request.fraction, truth_key)
+        if curve_of != self._curve_of:  # what is drawn is of something else
             self._curve_of = curve_of
             self.curve.clear()
 
         def source(progress: Progress) -> CurveSource:
             pyramid, model = engine.pyramid(request.frame, progress), engine.model(request, progress)
             around = curve_budgets(request.budget, pyramid.shape)
-            return CurveSource(pyramid, model, methods, wanted.truth, around)
+            return CurveSource(pyramid, model, methods, wanted.truth, around, request.sampler or None, request.fraction)
 
         self.curve.set_source(source)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,11 +35,14 @@ class Wanted:
         Class ids at full resolution, or their levels.
     corrections : Corrections, optional
         They win over all results.
+    truth_key : hashable
+        What tells the ground truth from another one.
     """
 
     request: Request
     truth: Any = None
     corrections: Any = None
+    truth_key: Hashable = None
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,9 @@ class Live(QObject):
             self.start(wanted)
         else:
             if segment:
-                # The one that runs is for something that is no longer wanted.
-                self._results.cancel()
                 self._rest.start()
+            # The one that runs is for something that is no longer wanted.
+            self._results.cancel()
             if at_hand is None:
                 # Where segmentations follow, all points come with them.
                 self._overlays.submit(lambda progress: _overlays(self.engine, wanted, progress, whole=not segment))

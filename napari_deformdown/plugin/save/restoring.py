@@ -165,16 +165,16 @@ def _found(panel: SamplingPanel, path: str, name: str, sample: str, kind: type[L
         return same and str(layer.name).split(" [")[0] == name.split(" [")[0]
 
     for _ in range(2):
-        found = next((layer for layer in viewer.layers if fits(layer)), None)
-        if found is not None:
-            return found
+        found = [layer for layer in viewer.layers if fits(layer)]
+        if found:
+            # napari may have told others of that name apart meanwhile, but of several it is the one of that very name
+            return next((layer for layer in found if layer.name == name), found[0])
         if sample:
             viewer.open_sample(PLUGIN, sample)
         elif path and Path(path).exists():
             opened = _open(viewer, path, kind)
-            found = next((layer for layer in opened if fits(layer)), opened[0] if opened else None)
-            if found is not None:
-                return found
+            if opened:
+                return next((layer for layer in opened if fits(layer)), opened[0])
         else:
             break
     where = f"the file {path} is not there" if path else "it was never in a file"

@@ -109,14 +109,14 @@ class SavePage(QWidget):
     def sources(self) -> dict[str, MaskSource]:
         """What can be saved of the frame that is shown, by method, with classes as they are called now.
 
-        Corrections win in it, too.
+        Corrections win in it as they are now: numbers follow them later.
         """
         compared, classes = self._panel.compared, self._panel.classes
         if compared is None or not self._panel.found.stands:
             return {}
         comparison, wanted = compared
-        image = wanted.request.frame.source
-        return {m: named(r, classes.named(r.classes), image) for m, r in comparison.results.items()}
+        image, corrections = wanted.request.frame.source, self._panel.corrections_of(wanted.request)
+        return {m: named(r, classes.named(r.classes), image, corrections) for m, r in comparison.results.items()}
 
     def _offer_parts(self) -> None:
         parts = _PARTS if self._panel.frame_count > 1 else _PARTS[:2]
@@ -181,6 +181,7 @@ class SavePage(QWidget):
 
     def save(self, method: str, path: Path, *, overwrite: bool = False) -> bool:
         """Write the chosen thing of a method, in the background; returns whether that began."""
+        self._panel.correct.painter.merge()
         sources = self.sources()
         if self._job is not None or method not in sources:
             return False
@@ -213,7 +214,6 @@ class SavePage(QWidget):
 
     def _start_frames(self, method: str, path: Path, classes: Sequence[LabelClass], options: dict[str, Any]) -> None:
         page, files = self._panel.correct, self._frame_files(path)
-        page.painter.merge()
         job = self._start(
             write_frames(self._panel.engine, page.book, files, method, classes, options),
             "frames that were written stay",
@@ -269,7 +269,7 @@ def _writing(
         return export_mask(
             source,
             path,
-            record=None if found is None else _record(found, method, engine),
+            record=None if found is None else _record(found, method, source, engine),
             progress=lambda done, total: progress("writing", done, total),
             **options,
         )
@@ -277,9 +277,9 @@ def _writing(
     return work
 
 
-def _record(found: tuple[Comparison, Wanted], method: str, engine: Engine) -> dict[str, Any]:
+def _record(found: tuple[Comparison, Wanted], method: str, source: MaskSource, engine: Engine) -> dict[str, Any]:
     """What is kept beside a mask; called in a thread."""
     comparison, wanted = found
     miou = comparison.scores[method].miou
     scores = None if miou is None else {"mean IoU": miou}
-    return record_of(engine, wanted.request, method, comparison.results[method], comparison.pyramid, scores)
+    return record_of(engine, wanted.request, method, source, comparison.pyramid, scores)

@@ -71,24 +71,26 @@ def frame_path(path: Path, kind: Kind, at: Mapping[str, int], counts: Sequence[i
     return path.with_name(path.name.removesuffix(ending) + frame_name(at, counts) + ending)
 
 
-def named(result: Any, classes: Any, source: Source) -> MaskSource:
-    """A result, corrected or not, with image and classes as they are called now, and the pixel size that there is now.
+def named(result: Any, classes: Any, source: Source, corrections: Corrections) -> MaskSource:
+    """A result under corrections, with image and classes as they are called now, and the pixel size that there is now.
 
     Parameters
     ----------
     result : Segmentation or CorrectedSegmentation
-        Of the image.
+        Of the image. How it was corrected before does not count.
     classes : sequence of LabelClass
         As they are called in the panel.
     source : Source
         The image.
+    corrections : Corrections
+        They win as they are now; what is painted later is not in it.
     """
     from ...corrections import corrected, uncorrected
 
     own = uncorrected(result)
     record = {**own.record, "image": source.called(own.record.get("image", source.name))}
     own = replace(own, classes=classes, pixel_size=source.pixel_size, record=record)
-    return own if result is uncorrected(result) else corrected(own, result.corrections.copy())
+    return own if corrections.is_empty else corrected(own, corrections.copy())
 
 
 def record_of(
@@ -136,7 +138,6 @@ def write_frames(
     """
 
     def work(progress: Progress) -> list[Path]:
-        from ...corrections import corrected
         from ...masks import export_mask
 
         written: list[Path] = []
@@ -148,11 +149,9 @@ def write_frames(
                 progress(stage, k, len(files))
 
             result: Segmentation = engine.result(file.request, method, within)  # type: ignore[arg-type]
-            corrections = _corrections(book, file.entry)
-            source = result if corrections.is_empty else corrected(result, corrections)
+            own = named(result, classes, file.request.frame.source, _corrections(book, file.entry))
             pyramid = engine.pyramid(file.request.frame, progress)
-            record = record_of(engine, file.request, method, source, pyramid)
-            own = named(source, classes, file.request.frame.source)
+            record = record_of(engine, file.request, method, own, pyramid)
             paths = export_mask(own, file.path, record=record, progress=within, **options)
             written.append(paths[0])
             progress.produce(paths[0])
