@@ -99,8 +99,11 @@ class FromNothing:
     def _look(frame: Frame, progress: Progress) -> ModelInput | None:
         from ...finetuning import input_for
 
-        with frame.open(lambda done, total: progress("building a pyramid", done, total)) as pyramid:
-            return input_for([pyramid], load_config(_SOURCE))
+        try:
+            with frame.open(lambda done, total: progress("building a pyramid", done, total)) as pyramid:
+                return input_for([pyramid], load_config(_SOURCE))
+        finally:
+            frame.source.close()  # it was made to look alone
 
     def _make(self, name: str, classes: Sequence[LabelClass], reads: ModelInput | None) -> None:
         page, panel = self._page, self._page.panel
