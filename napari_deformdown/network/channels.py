@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..imaging.errors import ImageError
@@ -31,9 +31,9 @@ class ModelInput:
         KeyError, TypeError
             If they are not all there.
         """
-        bounds = record["value_range"]
-        names, mean, std = (tuple(record[key]) for key in ("channel_names", "mean", "std"))
-        return cls(record["channels"], names, None if bounds is None else tuple(bounds), mean, std)
+        found = ((f.name, record[f.name]) for f in fields(cls))
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in found}
+        return cls(**values)
 
     def applied(self, config: ModelConfig) -> ModelConfig:
         """A configuration that reads this.

@@ -91,9 +91,8 @@ class Watcher(QObject):
             self._growing.renew()
             for layer in layers:
                 layer.refresh(extent=False)
-                untouched = not layer.rgb and tuple(layer.contrast_limits) == value_range(np.dtype(layer.dtype))
-                if ended and self._growing.error is None and untouched and np.dtype(layer.dtype).itemsize > 1:
-                    layer.contrast_limits = value_limits(np.asarray(layer.data[-1]))
+                if ended and self._growing.error is None:
+                    _suit_limits(layer)
         if ended:
             self._end(bool(layers))
 
@@ -111,6 +110,13 @@ def _politely(growing: Growing) -> None:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
     growing.build()
+
+
+def _suit_limits(layer: Image) -> None:
+    """Limits that nobody has changed fit the values, where the type says little of them."""
+    dtype = np.dtype(layer.dtype)
+    if not layer.rgb and dtype.itemsize > 1 and tuple(layer.contrast_limits) == value_range(dtype):
+        layer.contrast_limits = value_limits(np.asarray(layer.data[-1]))
 
 
 def value_limits(pixels: NDArray[Any]) -> tuple[float, float]:

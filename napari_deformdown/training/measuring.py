@@ -32,8 +32,7 @@ _MEASURED, _COARSE = 64, 1 << 18
 
 def trained_level(pyramid: Pyramid) -> Level:
     """The level that is full resolution in training."""
-    most = _VALUES // pyramid.channels
-    return next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= most), pyramid.levels[-1])
+    return _level_within(pyramid, _VALUES // pyramid.channels)
 
 
 def own_range(dtype: np.dtype[Any]) -> bool:
@@ -83,11 +82,16 @@ def measured_input(pyramids: Sequence[Pyramid]) -> ModelInput:
     ranged = None if any(own_range(p.dtype) for p in pyramids) else _around([_ends(p) for p in pyramids])
     planes = []
     for pyramid in pyramids[:: -(-len(pyramids) // _MEASURED)]:
-        level = next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= _COARSE), pyramid.levels[-1])
+        level = _level_within(pyramid, _COARSE)
         pixels = level.read(0, level.shape[0], 0, level.shape[1])
         planes.append(torch.from_numpy(scaled(pixels, ranged or pyramid.value_range)).movedim(-1, 0))
     mean, std = _statistics(planes)
     return ModelInput(first.channels, tuple(first.channel_names), ranged, mean, std)
+
+
+def _level_within(pyramid: Pyramid, pixels: int) -> Level:
+    """The finest level with no more pixels, or the coarsest."""
+    return next((k for k in pyramid.levels if k.shape[0] * k.shape[1] <= pixels), pyramid.levels[-1])
 
 
 def _ends(pyramid: Pyramid) -> tuple[float, float] | None:

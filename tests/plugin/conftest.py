@@ -95,6 +95,20 @@ def settle(qtbot):
 
 
 @pytest.fixture
+def stack(docked, run, settle, earth_piece):
+    """Three frames, the first of which is shown."""
+    viewer, panel = docked
+    panel.truth.value = None
+    frames = np.stack([np.roll(earth_piece[0], shift, 1) for shift in (0, 200, 400)])
+    panel.image.value = viewer.add_image(frames, name="flight", rgb=True)
+    panel.rows.value = 16
+    viewer.dims.set_current_step(0, 0)
+    run(panel)
+    settle(panel)
+    return viewer, panel
+
+
+@pytest.fixture
 def stroked(docked, run, settle):
     """The panel with one correction painted, and a fine-tuning of two steps to come."""
     _, panel = docked

@@ -15,19 +15,6 @@ from napari_deformdown.network import LabelClass, list_models
 from napari_deformdown.plugin.versions.shelf import Shelf
 
 
-@pytest.fixture
-def stack(docked, run, earth_piece):
-    """Three frames, the first of which is shown."""
-    viewer, panel = docked
-    frames = np.stack([np.roll(earth_piece[0], shift, 1) for shift in (0, 200, 400)])
-    panel.truth.value = None
-    panel.image.value = viewer.add_image(frames, name="flight", rgb=True)
-    panel.rows.value = 16
-    viewer.dims.set_current_step(0, 0)
-    run(panel)
-    return viewer, panel
-
-
 def test_a_stroke_right_after_the_slider_moved_is_of_the_new_frame(stack, settle, qtbot):
     viewer, panel = stack
     page = panel.correct

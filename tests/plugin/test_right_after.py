@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import tifffile
 
 from napari_deformdown.masks.records import read_record
 
 LAKE = 3
 BOX = np.s_[50:90, 100:160]
-
-
-@pytest.fixture
-def stack(docked, run, settle, earth_piece):
-    """Three frames, the first of which is shown."""
-    viewer, panel = docked
-    panel.truth.value = None
-    frames = np.stack([np.roll(earth_piece[0], shift, 1) for shift in (0, 200, 400)])
-    panel.image.value = viewer.add_image(frames, name="flight", rgb=True)
-    panel.rows.value = 16
-    viewer.dims.set_current_step(0, 0)
-    run(panel)
-    settle(panel)
-    return viewer, panel
 
 
 def painted(panel) -> None:

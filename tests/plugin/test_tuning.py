@@ -432,6 +432,23 @@ def test_cancelled_and_failed_runs_leave_everything_as_it_was(corrected, settle,
     assert not tuning.running and "Nothing is corrected" in tuning.status.text()
 
 
+def learn_two_sorts(panel, settle, qtbot):
+    """Paint some of the Atlantic and some land, tune on it, and find both; gives the labels."""
+    page = panel.correct
+    page.take("paint")
+    settle(panel)
+    page.painter.sheet.array[300:360, 800:1000] = 1  # the Atlantic
+    page.painter.sheet.array[200:260, 200:400] = 2
+    page.painter.merge()
+    page.tuning.options = FinetuneOptions(steps=12, seconds=0, methods=("learnt",), points=256)
+    with qtbot.waitSignal(page.tuning.finished, timeout=240_000):
+        page.tuning.run_button.click()
+    settle(panel)
+    labels = panel.cells.content("learnt").result.labels()
+    assert (labels[200:260, 200:400] == 1).mean() > 0.9 and (labels[300:360, 800:1000] == 0).mean() > 0.9
+    return labels
+
+
 def test_start_from_nothing_and_paint_some_of_each_class(docked, settle, qtbot):
     viewer, panel = docked
     panel.truth.value = None
@@ -444,18 +461,7 @@ def test_start_from_nothing_and_paint_some_of_each_class(docked, settle, qtbot):
     assert panel.model.value == "two sorts" and panel.budget == (16, 32)
     assert [page.label.itemText(i) for i in range(2)] == ["wet", "dry"]
     assert not page.from_nothing.start("two sorts", classes) and "already" in page.status.text()
-    page.take("paint")
-    settle(panel)
-    page.painter.sheet.array[300:360, 800:1000] = 1  # the Atlantic
-    page.painter.sheet.array[200:260, 200:400] = 2
-    page.painter.merge()
-    page.tuning.options = FinetuneOptions(steps=12, seconds=0, methods=("learnt",), points=256)
-    with qtbot.waitSignal(page.tuning.finished, timeout=240_000):
-        page.tuning.run_button.click()
-    settle(panel)
-    result = panel.cells.content("learnt").result
-    labels = result.labels()
-    assert (labels[200:260, 200:400] == 1).mean() > 0.9 and (labels[300:360, 800:1000] == 0).mean() > 0.9
+    labels = learn_two_sorts(panel, settle, qtbot)
     page.tuning.keep("scribbled")
     qtbot.waitUntil(lambda: not panel.trial, timeout=60_000)
     settle(panel)
@@ -481,17 +487,7 @@ def test_start_from_nothing_on_a_grey_image_of_12_bit(docked, settle, qtbot, ear
     assert "white" not in panel.status.text()  # the network sees it neither black nor white
     # what an untrained network says hides nothing of the image
     assert not panel.show_boxes["segmentation"].isChecked()
-    page.take("paint")
-    settle(panel)
-    page.painter.sheet.array[300:360, 800:1000] = 1
-    page.painter.sheet.array[200:260, 200:400] = 2
-    page.painter.merge()
-    page.tuning.options = FinetuneOptions(steps=12, seconds=0, methods=("learnt",), points=256)
-    with qtbot.waitSignal(page.tuning.finished, timeout=240_000):
-        page.tuning.run_button.click()
-    settle(panel)
-    labels = panel.cells.content("learnt").result.labels()
-    assert (labels[200:260, 200:400] == 1).mean() > 0.9 and (labels[300:360, 800:1000] == 0).mean() > 0.9
+    learn_two_sorts(panel, settle, qtbot)
     assert panel.show_boxes["segmentation"].isChecked() and viewer.layers["learnt: segmentation"].visible
 
 

@@ -21,7 +21,6 @@ from .content import Content
 from .layer_data import KINDS, Scene, differing
 from .layer_groups import OF_VIEW, LayerGroups
 from .left import leave
-from .quick import in_order_once
 
 if TYPE_CHECKING:
     from ..correct.sheets import Sheet
@@ -257,8 +256,7 @@ class Cells(QObject):
         end = time.perf_counter() + _TURN
         layers = self._layers
         shown = layers.shown(layers.stale)
-        events = [layers[key].events for key in shown]
-        with in_order_once([emitter for e in events for emitter in (e.data, e.scale, e.translate)]):
+        with layers.renewing(shown):
             while shown and time.perf_counter() < end:
                 layers.renew(shown.pop(0))
         layers.share_scale()

@@ -123,6 +123,11 @@ class LayerGroups(dict[Key, Layer]):
         update_layer(self[key], kind, self.scene, self.plan.contents[cell], self.plan.densest(), restyled=restyled)
         self._suit(key)
 
+    def renewing(self, keys: Iterable[Key]) -> AbstractContextManager[None]:
+        """While these are renewed napari puts its scene in order once, in the end."""
+        events = [self[key].events for key in keys]
+        return in_order_once([emitter for e in events for emitter in (e.data, e.scale, e.translate)])
+
     def put_sheet(self, sheet: Sheet | None) -> bool:
         """Have corrections painted on another sheet in every cell; whether it is another one.
 
@@ -134,8 +139,7 @@ class LayerGroups(dict[Key, Layer]):
         self.expire(self.plan.slots, ["corrections"])
         shown = sheet is not None and "corrections" in self.plan.visible
         keys = [(cell, "corrections") for cell in self.plan.names if shown and (cell, "corrections") in self]
-        events = [self[key].events for key in keys]
-        with in_order_once([emitter for e in events for emitter in (e.data, e.scale, e.translate)]):
+        with self.renewing(keys):
             for key in keys:
                 self.renew(key)
         return True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...imaging.errors import ImageError
 from ...network.catalogue import load_config
 from ...network.config import LabelClass, ModelError
+from ..versions.own_models import SOURCE
 from .own_classes import OwnClassesDialog
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FromNothing"]
 
-# Whose network models for own classes have.
-_SOURCE = "generic"
 _COLOURS = 3
 # More planes than that are no channels.
 _MOST_CHANNELS = 64
@@ -101,7 +100,7 @@ class FromNothing:
 
         try:
             with frame.open(lambda done, total: progress("building a pyramid", done, total)) as pyramid:
-                return input_for([pyramid], load_config(_SOURCE))
+                return input_for([pyramid], load_config(SOURCE))
         finally:
             frame.source.close()  # it was made to look alone
 

@@ -16,8 +16,10 @@ from ...network.config import LabelClass, ModelConfig, ModelError
 if TYPE_CHECKING:
     from ...network import DeformedSegmenter
 
-__all__ = ["OwnModel", "read_own_models", "write_own_models"]
+__all__ = ["SOURCE", "OwnModel", "read_own_models", "write_own_models"]
 
+#: The shipped model whose network models for own classes have.
+SOURCE = "generic"
 _FILE = "own_models.json"
 
 
@@ -39,7 +41,7 @@ class OwnModel:
 
     name: str
     classes: tuple[LabelClass, ...]
-    source: str = "generic"
+    source: str = SOURCE
     reads: ModelInput | None = None
 
     @property
@@ -80,9 +82,7 @@ class OwnModel:
         """
         classes = tuple(LabelClass(c["name"], c["color"]) for c in record["classes"])
         reads = ModelInput.of(record["reads"]) if "reads" in record else None
-        found = cls(str(record["name"]), classes, str(record["source"]), reads)
-        _ = found.config  # possible
-        return found
+        return cls(str(record["name"]), classes, str(record["source"]), reads)
 
 
 def read_own_models(folder: Path) -> list[OwnModel] | None:
@@ -90,11 +90,13 @@ def read_own_models(folder: Path) -> list[OwnModel] | None:
     listed = _listed(folder)
     if listed is None:
         return None
-    found = []
+    found, sources = [], list_models()
     for record in listed:
         with suppress(ValueError, KeyError, TypeError):
-            found.append(OwnModel.of(record))
-    return [model for model in found if model.source in list_models()]
+            model = OwnModel.of(record)
+            if model.source in sources and model.config:  # which is possible
+                found.append(model)
+    return found
 
 
 def write_own_models(folder: Path, models: Iterable[OwnModel], gone: Sequence[str] = ()) -> None:
