@@ -11,6 +11,7 @@ from pathlib import Path
 
 # Modules with measure(), options(arguments) -> keywords of it where it has some, and table(figures) where there is one.
 BENCHMARKS = {
+    "devices": "devices",
     "finetune": "finetune.study",
     "geometry": "geometry.report",
     "main_job": "main_job",

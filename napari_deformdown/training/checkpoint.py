@@ -19,11 +19,13 @@ from .options import TrainingOptions
 __all__ = ["fingerprint", "load_checkpoint", "remove_checkpoints", "save_checkpoint"]
 
 _NAME = "checkpoint.pt"
+# Options that a training may go on without.
+_NO_MATTER = ("checkpoint_seconds", "mixed_precision", "twin")
 
 
 def fingerprint(config: ModelConfig, options: TrainingOptions, data: str = "", processes: int = 1) -> str:
-    """What must be the same for a training to go on: model, options but for the checkpoints' own, data, processes."""
-    chosen = {k: v for k, v in asdict(options).items() if k not in ("checkpoint_seconds", "twin")}
+    """What must be the same for a training to go on: model, options that say what is learnt, data, processes."""
+    chosen = {k: v for k, v in asdict(options).items() if k not in _NO_MATTER}
     # a single process is not named: its checkpoints are what they were before several were possible
     several = [processes] if processes > 1 else []
     text = json.dumps([config.to_dict(), chosen, data, *several], sort_keys=True)

@@ -45,8 +45,8 @@ def train(
     By default the loss is taken at full resolution, on random image points carried to sampled space by the
     differentiable inverse of the warp; so the density net learns from what the user sees. The edge target d_t keeps it
     moving at first. Chance follows from seed and step alone: a training that was killed goes on as if it had not been.
-    On GPUs that know it, networks compute in bfloat16. Started by torchrun, every process draws views of its own and
-    gradients are averaged.
+    On a GPU sums come in any order: there a seed gives nearly the same model again, not the same. Started by torchrun,
+    every process draws views of its own and gradients are averaged.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ def step_losses(
     if progress < options.repool:
         sampled = _repooled(sampled, generator)
     sampled = sampled + _NOISE * spread * torch.randn(sampled.shape, generator=generator)
-    with _precision(model.device):
+    with _precision(model.device) if options.mixed_precision else nullcontext():
         scores = model(sampled.to(model.device), context=context)
     scores = scores.float()
     if options.loss == "sampled":
@@ -134,10 +134,8 @@ def _density(
     size = model.config.overview_size((1024, round(1024 * aspect)))
     identity = UniformWarp(dtype=torch.float32)
     seen = coloured(_sampled(views, UniformWarp(len(views), dtype=torch.float32), size, True))
-    with _precision(model.device):
-        features = model.features(seen.to(model.device))
-    # places and densities in full precision
-    features = features.float()
+    # in full precision, as places are; and its sizes, hardly ever the same, would be prepared for in every step
+    features = model.features(seen.to(model.device))
     logits = model.density_net.logits_of(features)
     grid, extent = identity.reads(*size)
     strengths = [view.edge_strength(grid, extent) for view in views]
@@ -152,7 +150,7 @@ def _density(
 
 
 def _precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Networks alone compute in bfloat16, on GPUs that know it."""
+    """In bfloat16 on GPUs that know it."""
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.autocast("cuda", torch.bfloat16)
     return nullcontext()

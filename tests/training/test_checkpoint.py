@@ -65,10 +65,11 @@ def test_a_checkpoint_of_another_training_is_refused(make_tiny_model, scene, tmp
             next(train(make_tiny_model(), [scene], options, folder=tmp_path, data=data))
 
 
-def test_how_often_checkpoints_are_written_is_no_other_training(make_tiny_model, scene, tmp_path) -> None:
+@pytest.mark.parametrize("change", [{"checkpoint_seconds": 99.0}, {"mixed_precision": True}])
+def test_how_a_training_is_run_makes_it_no_other(make_tiny_model, scene, tmp_path, change) -> None:
     list(train(make_tiny_model(), [scene], OPTIONS, folder=tmp_path))
-    rarer = TrainingOptions(**{**OPTIONS.__dict__, "checkpoint_seconds": 99.0})
-    assert isinstance(next(train(make_tiny_model(), [scene], rarer, folder=tmp_path)), TrainingResumed)
+    other = TrainingOptions(**{**OPTIONS.__dict__, **change})
+    assert isinstance(next(train(make_tiny_model(), [scene], other, folder=tmp_path)), TrainingResumed)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 half"])
