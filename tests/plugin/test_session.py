@@ -182,6 +182,22 @@ def test_a_session_takes_layers_that_are_open(filed, run, qtbot):
     assert panel.image.value is image and panel.truth.value is truth
 
 
+def test_classes_to_paint_are_called_as_in_a_session_that_is_opened_over_the_same_image(filed, run, qtbot):
+    _, panel, path = filed
+    run(panel)
+
+    def painted_with() -> str:
+        return panel.correct.label.itemText(1)
+
+    panel.classes.set_name(1, "solid ground")
+    assert panel.menu.save(path)
+    panel.classes.set_name(1, "shore")
+    assert painted_with() == "shore"
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        assert panel.menu.open(path)
+    assert panel.classes.classes[1].name == painted_with() == "solid ground"
+
+
 def test_corrections_of_another_image_than_the_chosen_one_are_not_in_a_session(stroked, earth_piece):
     panel = stroked
     shown = panel.image.value
