@@ -76,3 +76,22 @@ def test_pixels_that_are_changed_in_place_are_read_by_the_next_run(docked, run, 
     panel.rows.value = 16
     run(panel)
     assert panel.comparison.results["learnt"] is after
+
+
+def test_an_image_that_was_made_brighter_in_a_cell_stays_so_on_the_next_frame(stack, run, settle):
+    viewer, panel = stack
+    seen = viewer.layers["learnt"]
+    seen.contrast_limits = (10, 100)
+    viewer.dims.set_current_step(0, 1)
+    settle(panel)
+    assert tuple(seen.contrast_limits) == (10, 100)
+    # what is done to the image itself goes for its cells, and another image is seen as it is
+    panel.image.value.contrast_limits = (0, 200)
+    run(panel)
+    settle(panel)
+    assert tuple(seen.contrast_limits) == (0, 200)
+    seen.contrast_limits = (10, 100)
+    panel.image.value = viewer.layers["piece"]
+    run(panel)
+    settle(panel)
+    assert tuple(viewer.layers["learnt"].contrast_limits) == (0, 255)
