@@ -95,3 +95,25 @@ def test_an_image_that_was_made_brighter_in_a_cell_stays_so_on_the_next_frame(st
     run(panel)
     settle(panel)
     assert tuple(viewer.layers["learnt"].contrast_limits) == (0, 255)
+
+
+def test_what_is_painted_is_said_in_the_names_that_classes_have_now(docked, run, settle):
+    _, panel = docked
+    page = panel.correct
+    panel.rows.value = 16
+    run(panel)
+    panel.classes.set_name(1, "solid ground")
+    page.painter.sheet.array[50:90, 100:160] = 2
+    page.painter.merge()
+    settle(panel)
+    said = "Corrected: 2,400 px of solid ground. Saved."
+    assert page.status.text() == said
+    for model, words in (("synthetic-slide", "Nothing is painted on this image."), ("earth", said)):
+        panel.model.value = model
+        run(panel)
+        settle(panel)
+        assert page.status.text() == words
+    page.tuning.doubtful = [{"image": "piece", "box": [50, 90, 100, 160], "painted": "land", "found": "ocean"}]
+    page.kind.setCurrentIndex(page.kind.findData("corrections"))
+    page.next_region()
+    assert page.status.text() == "Correction 1 of 1: painted solid ground, found ocean."
