@@ -1,0 +1,39 @@
+"""Versions in use: they stay chosen, and what they found stays theirs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from napari_deformdown.network import load_model
+from napari_deformdown.plugin.samples import METADATA
+
+PLUGIN = "napari-deformdown"
+
+
+@pytest.fixture
+def version(docked):
+    """A version of the Earth's model, in use."""
+    _, panel = docked
+    made = panel.shelf.store("earth").add(load_model("earth"), name="mine", base="earth")
+    panel.shelf.refresh()
+    panel.choose_model("earth: mine")
+    return made
+
+
+def test_a_sample_s_model_takes_no_version_of_its_own_away(docked, version, make_napari_viewer, earth_piece):
+    viewer, panel = docked
+    sample = viewer.add_image(earth_piece[0].copy(), name="sample", metadata={METADATA: {"model": "earth"}})
+    panel.image.value = sample
+    assert panel.model.value == "earth: mine"
+    # nor from a panel that begins with what was last used
+    another = make_napari_viewer()
+    another.add_image(sample.data, name="sample", metadata=sample.metadata)
+    _, opened = another.window.add_plugin_dock_widget(PLUGIN, "Learnt downsampling")
+    assert opened.model.value == "earth: mine"
+    # another model gives way as ever
+    panel.model.value = "synthetic-slide"
+    panel.image.value = viewer.layers["piece"]
+    panel.image.value = sample
+    assert panel.model.value == "earth"
