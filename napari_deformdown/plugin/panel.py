@@ -128,6 +128,7 @@ class SamplingPanel(Chooser):
     def _renamed(self, name: str, now: str) -> None:
         if self.before == name:
             self.before = now
+        self.found.renamed(name, now)
 
     # ---- reacting to what is chosen
 

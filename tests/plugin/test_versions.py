@@ -37,3 +37,20 @@ def test_a_sample_s_model_takes_no_version_of_its_own_away(docked, version, make
     panel.image.value = viewer.layers["piece"]
     panel.image.value = sample
     assert panel.model.value == "earth"
+
+
+def test_what_a_version_found_can_be_saved_after_it_was_renamed(docked, version, run, settle, qtbot, tmp_path):
+    _, panel = docked
+    panel.rows.value = 16
+    run(panel)
+    settle(panel)
+    panel.live_box.setChecked(False)
+    before = panel.comparison
+    panel.versions.rename(version.id, "yours")
+    settle(panel)
+    assert panel.model.value == "earth: yours" and panel.comparison is before
+    with qtbot.waitSignal(panel.saving.finished, timeout=60_000):
+        assert panel.saving.save("learnt", tmp_path / "mask.tif")
+    record = json.loads((tmp_path / "mask.tif.json").read_text("utf-8"))
+    assert record["model"] == "earth" and record["model_version"]
+    assert panel.numbers.curve._make(lambda *_: None).methods == panel.methods
