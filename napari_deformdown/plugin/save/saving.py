@@ -135,7 +135,12 @@ class SavePage(QWidget):
         self.cancel_button.setEnabled(not idle)
         raster = kind in ("mask", "confidence")
         self.level.setEnabled(raster)
-        self.part.setEnabled(raster or self.part.count() > 2)
+        stack = self.part.count() == len(_PARTS)
+        self.part.setEnabled(raster or stack)
+        if stack:  # of what is small a part is never written
+            self.part.model().item(1).setEnabled(raster)
+            if not raster and self.part.currentIndex() == 1:
+                self.part.setCurrentIndex(0)
 
     def _ask(self) -> None:
         from ...masks import file_filter, format_of
