@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from napari_deformdown.network import load_model
+from napari_deformdown.network import LabelClass, load_model
 from napari_deformdown.plugin.samples import METADATA
 
 PLUGIN = "napari-deformdown"
@@ -54,3 +54,15 @@ def test_what_a_version_found_can_be_saved_after_it_was_renamed(docked, version,
     record = json.loads((tmp_path / "mask.tif.json").read_text("utf-8"))
     assert record["model"] == "earth" and record["model_version"]
     assert panel.numbers.curve._make(lambda *_: None).methods == panel.methods
+
+
+def test_a_version_in_use_stays_so_when_its_own_base_model_is_deleted(docked):
+    _, panel = docked
+    panel.live_box.setChecked(False)
+    panel.shelf.add_own("cells", [LabelClass("ground", "#101010"), LabelClass("cell", "#20c020")])
+    made = panel.shelf.store("cells").add(panel.shelf.load("cells", "cpu"), name="tuned", base="cells")
+    panel.shelf.refresh()
+    panel.choose_model("cells: tuned")
+    panel.versions.delete("")
+    assert panel.model.value == "cells: tuned" and "cells" not in panel.shelf.names()
+    assert panel.versions.status.text() == "Deleted." and panel.versions.store.get(made.id) == made
