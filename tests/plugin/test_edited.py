@@ -117,3 +117,14 @@ def test_what_is_painted_is_said_in_the_names_that_classes_have_now(docked, run,
     page.kind.setCurrentIndex(page.kind.findData("corrections"))
     page.next_region()
     assert page.status.text() == "Correction 1 of 1: painted solid ground, found ocean."
+
+
+def test_a_layer_s_name_that_is_a_path_is_offered_as_a_file_s(docked, run, monkeypatch):
+    viewer, panel = docked
+    viewer.layers["piece"].name = "left/right: 1"
+    panel.rows.value = 16
+    run(panel)
+    offered = []
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *words: offered.append(words[2]) or ("", ""))
+    panel.saving._ask()
+    assert offered == ["left_right_ 1_learnt.tif"]

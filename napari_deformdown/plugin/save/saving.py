@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -148,7 +149,8 @@ class SavePage(QWidget):
         kind, ending = WHAT[self.what.currentText()]
         method = self.method.currentText()
         frame = "" if self._every_frame else self._frame_name()
-        name = self.sources()[method].record.get("image", "image") + frame
+        # a layer may be called "left/right", which is no file
+        name = re.sub(r'[\\/:*?"<>|]+', "_", self.sources()[method].record.get("image", "image")) + frame
         chosen, _ = QFileDialog.getSaveFileName(
             self, f"Save {self.what.currentText().lower()}", f"{name}_{method}{ending}", file_filter(kind)
         )
