@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtWidgets import QFileDialog
 
 from napari_deformdown.imaging.errors import ImageError
 from napari_deformdown.network import LabelClass
@@ -233,6 +234,14 @@ def test_missing_ground_truth_and_another_model_are_said_and_the_rest_is_there(f
         pass
     assert panel.comparison is not None and panel.truth.value is None
     assert "/nowhere/labels.tif" in panel.status.text() and "has changed" in panel.status.text()
+
+
+@pytest.mark.parametrize(("typed", "written"), [("slide 1.2", "slide 1.2.session.json"), ("a.json", "a.json")])
+def test_a_session_has_a_name_by_which_it_is_offered_again(docked, tmp_path, monkeypatch, typed, written):
+    _, panel = docked
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / typed), ""))
+    panel.menu.save_action.trigger()
+    assert [path.name for path in tmp_path.iterdir()] == [written]
 
 
 def test_the_menu_builds_a_pyramid_where_there_is_none(docked, qtbot):

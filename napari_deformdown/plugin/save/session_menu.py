@@ -56,7 +56,8 @@ class SessionMenu(QMenu):
         chosen, _ = QFileDialog.getSaveFileName(self._panel, "Save session", f"{name}{ENDING}", _FILTER)
         if chosen:
             path = Path(chosen)
-            if not path.suffix:  # Qt asked about the name that was typed
+            # else it would not be among those to open; Qt asked about the name that was typed
+            if path.suffix.lower() != ".json":
                 path = path.with_name(path.name + ENDING)
                 question = f"{path.name} is there already. Replace it?"
                 yes = QMessageBox.StandardButton.Yes
