@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -252,6 +253,14 @@ def test_the_menu_builds_a_pyramid_where_there_is_none(docked, qtbot):
     panel.image.value = viewer.add_image(flat, name="flat", rgb=True)
     panel.menu.refresh()
     assert panel.menu.pyramid_action.isEnabled()
+    # not beside other long work, where nothing would come of it
+    done = threading.Event()
+    assert panel.jobs.start(lambda _: done.wait(60), lambda _: None, "")
+    panel.menu.refresh()
+    assert not panel.menu.pyramid_action.isEnabled() and "under way" in panel.menu.pyramid_action.toolTip()
+    with qtbot.waitSignal(panel.jobs.ended, timeout=60_000):
+        done.set()
+    panel.menu.refresh()
     with qtbot.waitSignal(panel.finished, timeout=60_000):
         panel.menu.pyramid_action.trigger()
     assert panel.status.text() == "The pyramid of flat is there."
