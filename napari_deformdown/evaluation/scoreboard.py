@@ -49,7 +49,7 @@ class ScoreRow:
     @property
     def texts(self) -> tuple[str, ...]:
         """Values as people read them."""
-        return tuple(_MISSING if v is None else self.form.format(v) for v in self.values)
+        return tuple(_MISSING if v is None else self._written(v) for v in self.values)
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -64,8 +64,13 @@ class ScoreRow:
         if not self.better or len(known) < 2 or len({t for t in texts if t != _MISSING}) < 2:
             return (False,) * len(texts)
         top = max(known) if self.better > 0 else min(known)
-        written = self.form.format(top)
+        written = self._written(top)
         return tuple(t == written for t in texts)
+
+    def _written(self, value: float) -> str:
+        # two significant digits of 6,400 would be 6.4e+03
+        whole = self.form.endswith("g}") and abs(value) >= 99.5
+        return f"{value:,.0f}" if whole else self.form.format(value)
 
 
 def score_rows(comparison: Comparison, names: Sequence[str] | None = None) -> list[ScoreRow]:

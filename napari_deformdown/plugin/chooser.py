@@ -126,7 +126,7 @@ class Chooser(PanelForm):
         layer = self.image.value
         self._replace_gone()
         wanted = None if layer is None else layer.metadata.get(METADATA, {}).get("model")
-        if wanted in self.model.choices:
+        if wanted in self.model.choices and self.shelf.family(self.model.value or "") != wanted:  # nor a version of it
             self.model.value = wanted
         self._make_source()
         if layer is not None:

@@ -50,6 +50,22 @@ class Findings:
         self.show()
         self._panel.show_budget()
         self.mark()
+        self._offer_curve()
+
+    def renamed(self, name: str, now: str) -> None:
+        """A model is called otherwise now: what it found can be saved, and its curve be computed, as before."""
+        if self.compared is None:
+            return
+        comparison, wanted = self.compared
+        request = wanted.request
+        if name in (request.model, request.before):
+            model, before = (now if other == name else other for other in (request.model, request.before))
+            self.compared = comparison, replace(wanted, request=replace(request, model=model, before=before))
+            self._offer_curve()
+
+    def _offer_curve(self) -> None:
+        assert self.compared is not None
+        comparison, wanted = self.compared
         fits = wanted.truth is None or comparison.has_truth
         self._panel.numbers.offer_curve(wanted if fits else replace(wanted, truth=None), self._panel.methods)
 

@@ -81,7 +81,8 @@ class SamplingPanel(Chooser):
         self.image_edited.connect(self.showing.redraw)
         self.model.changed.connect(lambda _: self._model_classes())
         self.viewer.layers.events.removed.connect(self._layer_removed)
-        self.viewer.dims.events.current_step.connect(self._frame_moved)
+        for moved in ("current_step", "order", "ndisplay"):
+            getattr(self.viewer.dims.events, moved).connect(self._frame_moved)
         for kind, box in self.show_boxes.items():
             box.toggled.connect(lambda on, kind=kind: self.showing.set_visible(kind, on))
         self.live_box.toggled.connect(lambda on: self._follow() if on else None)
@@ -128,6 +129,7 @@ class SamplingPanel(Chooser):
     def _renamed(self, name: str, now: str) -> None:
         if self.before == name:
             self.before = now
+        self.found.renamed(name, now)
 
     # ---- reacting to what is chosen
 

@@ -27,8 +27,8 @@ _THRESHOLD = 0.5
 
 
 def fit_budget(rows: int, aspect: float) -> tuple[int, int]:
-    """Rows and columns of points at an image's aspect (columns over rows), at least 8 each."""
-    return max(_LEAST, rows), max(_LEAST, round(rows * aspect))
+    """Rows and columns of points at an image's aspect (columns over rows), at least 8 each; 4,096 columns at most."""
+    return max(_LEAST, rows), min(max(_LEAST, round(rows * aspect)), _LONGEST)
 
 
 def budget_limits(aspect: float) -> tuple[int, int]:

@@ -49,6 +49,15 @@ def test_with_ground_truth_quality_comes_first_then_cost(pyramid):
     assert all(r.explanation.endswith(".") for r in rows)
 
 
+def test_more_points_than_pixels_are_percents_that_can_be_read(pyramid):
+    few = {m: MethodScore(k, k / 100, 0.1, 0.1, None) for m, k in (("uniform", 99), ("learnt", 6432))}
+    rows = {r.title: r for r in score_rows(Comparison(pyramid, {}, few, 0.9), [])}
+    assert rows["% of pixels"].texts == ("99", "6,432")
+    assert rows["% of pixels"].cells == ("99", "6432")
+    assert rows["% of pixels"].best == (True, False)
+    assert ScoreRow("", "", (99.7, 0.012), "{:.2g}").texts == ("100", "0.012")
+
+
 def test_the_best_is_what_can_be_told_apart():
     assert ScoreRow("", "", (0.5, 0.6)).best == (False, True)
     assert ScoreRow("", "", (0.5, 0.6), better=-1).best == (True, False)

@@ -76,3 +76,55 @@ def test_pixels_that_are_changed_in_place_are_read_by_the_next_run(docked, run, 
     panel.rows.value = 16
     run(panel)
     assert panel.comparison.results["learnt"] is after
+
+
+def test_an_image_that_was_made_brighter_in_a_cell_stays_so_on_the_next_frame(stack, run, settle):
+    viewer, panel = stack
+    seen = viewer.layers["learnt"]
+    seen.contrast_limits = (10, 100)
+    viewer.dims.set_current_step(0, 1)
+    settle(panel)
+    assert tuple(seen.contrast_limits) == (10, 100)
+    # what is done to the image itself goes for its cells, and another image is seen as it is
+    panel.image.value.contrast_limits = (0, 200)
+    run(panel)
+    settle(panel)
+    assert tuple(seen.contrast_limits) == (0, 200)
+    seen.contrast_limits = (10, 100)
+    panel.image.value = viewer.layers["piece"]
+    run(panel)
+    settle(panel)
+    assert tuple(viewer.layers["learnt"].contrast_limits) == (0, 255)
+
+
+def test_what_is_painted_is_said_in_the_names_that_classes_have_now(docked, run, settle):
+    _, panel = docked
+    page = panel.correct
+    panel.rows.value = 16
+    run(panel)
+    panel.classes.set_name(1, "solid ground")
+    page.painter.sheet.array[50:90, 100:160] = 2
+    page.painter.merge()
+    settle(panel)
+    said = "Corrected: 2,400 px of solid ground. Saved."
+    assert page.status.text() == said
+    for model, words in (("synthetic-slide", "Nothing is painted on this image."), ("earth", said)):
+        panel.model.value = model
+        run(panel)
+        settle(panel)
+        assert page.status.text() == words
+    page.tuning.doubtful = [{"image": "piece", "box": [50, 90, 100, 160], "painted": "land", "found": "ocean"}]
+    page.kind.setCurrentIndex(page.kind.findData("corrections"))
+    page.next_region()
+    assert page.status.text() == "Correction 1 of 1: painted solid ground, found ocean."
+
+
+def test_a_layer_s_name_that_is_a_path_is_offered_as_a_file_s(docked, run, monkeypatch):
+    viewer, panel = docked
+    viewer.layers["piece"].name = "left/right: 1"
+    panel.rows.value = 16
+    run(panel)
+    offered = []
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *words: offered.append(words[2]) or ("", ""))
+    panel.saving._ask()
+    assert offered == ["left_right_ 1_learnt.tif"]

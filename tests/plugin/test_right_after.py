@@ -202,3 +202,20 @@ def test_a_session_takes_the_layer_of_that_very_name(docked, run, qtbot, earth_p
     with qtbot.waitSignal(panel.finished, timeout=120_000):
         assert panel.menu.open(tmp_path / "a.session.json")
     assert panel.image.value is second and panel.truth.value is labels
+
+
+def test_results_are_there_again_when_the_axes_are_shown_as_before(stack, settle):
+    viewer, panel = stack
+    before = panel.comparison
+    viewer.dims.order = (1, 0, 2)
+    settle(panel)
+    assert "another order" in panel.status.text() and not panel.found.stands
+    viewer.dims.order = (0, 1, 2)
+    settle(panel)
+    assert panel.found.stands and panel.cells.content("learnt").result is before.results["learnt"]
+    viewer.dims.ndisplay = 3
+    settle(panel)
+    assert "3D" in panel.status.text()
+    viewer.dims.ndisplay = 2
+    settle(panel)
+    assert panel.found.stands and panel.status.text() == "flight at 16 x 32."

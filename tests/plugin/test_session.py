@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtWidgets import QFileDialog
 
 from napari_deformdown.imaging.errors import ImageError
 from napari_deformdown.network import LabelClass
@@ -182,6 +184,22 @@ def test_a_session_takes_layers_that_are_open(filed, run, qtbot):
     assert panel.image.value is image and panel.truth.value is truth
 
 
+def test_classes_to_paint_are_called_as_in_a_session_that_is_opened_over_the_same_image(filed, run, qtbot):
+    _, panel, path = filed
+    run(panel)
+
+    def painted_with() -> str:
+        return panel.correct.label.itemText(1)
+
+    panel.classes.set_name(1, "solid ground")
+    assert panel.menu.save(path)
+    panel.classes.set_name(1, "shore")
+    assert painted_with() == "shore"
+    with qtbot.waitSignal(panel.finished, timeout=120_000):
+        assert panel.menu.open(path)
+    assert panel.classes.classes[1].name == painted_with() == "solid ground"
+
+
 def test_corrections_of_another_image_than_the_chosen_one_are_not_in_a_session(stroked, earth_piece):
     panel = stroked
     shown = panel.image.value
@@ -219,6 +237,14 @@ def test_missing_ground_truth_and_another_model_are_said_and_the_rest_is_there(f
     assert "/nowhere/labels.tif" in panel.status.text() and "has changed" in panel.status.text()
 
 
+@pytest.mark.parametrize(("typed", "written"), [("slide 1.2", "slide 1.2.session.json"), ("a.json", "a.json")])
+def test_a_session_has_a_name_by_which_it_is_offered_again(docked, tmp_path, monkeypatch, typed, written):
+    _, panel = docked
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / typed), ""))
+    panel.menu.save_action.trigger()
+    assert [path.name for path in tmp_path.iterdir()] == [written]
+
+
 def test_the_menu_builds_a_pyramid_where_there_is_none(docked, qtbot):
     viewer, panel = docked
     panel.menu.refresh()
@@ -227,6 +253,14 @@ def test_the_menu_builds_a_pyramid_where_there_is_none(docked, qtbot):
     panel.image.value = viewer.add_image(flat, name="flat", rgb=True)
     panel.menu.refresh()
     assert panel.menu.pyramid_action.isEnabled()
+    # not beside other long work, where nothing would come of it
+    done = threading.Event()
+    assert panel.jobs.start(lambda _: done.wait(60), lambda _: None, "")
+    panel.menu.refresh()
+    assert not panel.menu.pyramid_action.isEnabled() and "under way" in panel.menu.pyramid_action.toolTip()
+    with qtbot.waitSignal(panel.jobs.ended, timeout=60_000):
+        done.set()
+    panel.menu.refresh()
     with qtbot.waitSignal(panel.finished, timeout=60_000):
         panel.menu.pyramid_action.trigger()
     assert panel.status.text() == "The pyramid of flat is there."

@@ -300,6 +300,17 @@ def test_all_frames_of_a_version_that_another_window_has_deleted(stack, run, set
         assert len(masks) == 3 and "3 frames" in saving.status.text()
 
 
+def test_no_part_of_a_density_map_is_offered(stack):
+    _, panel = stack
+    page = panel.saving
+    page.part.setCurrentIndex(1)
+    page.what.setCurrentText("Density map")
+    assert page.part.isEnabled() and page.part.currentText() == "Whole image"
+    assert [page.part.model().item(k).isEnabled() for k in range(3)] == [True, False, True]
+    page.what.setCurrentText("Mask")
+    assert page.part.model().item(1).isEnabled()
+
+
 def test_files_of_frames_sort_as_frames_do():
     path = Path("out") / "mask.OME.tif"
     assert frame_path(path, "mask", {"T": 3, "Z": 0}, (100, 2)) == Path("out/mask_T03_Z0.OME.tif")

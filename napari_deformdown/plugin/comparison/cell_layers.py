@@ -69,14 +69,16 @@ def update_layer(layer: Layer, kind: str, scene: Scene, content: Content, denses
         if name not in options or kind in _KEPT:
             continue
         new = options[name]
-        if restyled if name == "colormap" else type(new)(getattr(layer, name)) != new:
+        # a person may have made the image of a cell brighter
+        styled = name == "colormap" or kind == "image"
+        if restyled if styled else type(new)(getattr(layer, name)) != new:
             setattr(layer, name, new)
 
 
 def style_of(kind: str, scene: Scene) -> Any:
     """What a layer's colours follow from: setting them again for nothing takes time."""
     if kind == "image":
-        return id(scene.options.get("colormap"))
+        return scene.of, id(scene.options.get("colormap")), scene.options.get("contrast_limits")
     return (scene.classes, scene.hidden) if kind in ("segmentation", "corrections") else None
 
 

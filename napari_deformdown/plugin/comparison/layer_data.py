@@ -59,6 +59,8 @@ class Scene:
         Classes that are not shown.
     sheet : Sheet or None
         What corrections are painted on, the same in all cells.
+    of : str
+        What tells the user's layer from others.
     """
 
     image: Any
@@ -68,6 +70,7 @@ class Scene:
     classes: tuple[LabelClass, ...] = ()
     hidden: frozenset[int] = field(default_factory=frozenset)
     sheet: Sheet | None = None
+    of: str = ""
 
 
 def scene_of(layer: Image, pyramid: Pyramid, classes: Sequence[LabelClass], hidden: Collection[int]) -> Scene:
@@ -82,7 +85,8 @@ def scene_of(layer: Image, pyramid: Pyramid, classes: Sequence[LabelClass], hidd
     }
     if not layer.rgb:
         options["colormap"] = layer.colormap
-    return Scene(image, options, Place.of_layer(layer), pyramid.shape, tuple(classes), frozenset(hidden))
+    of, place = str(layer.unique_id), Place.of_layer(layer)
+    return Scene(image, options, place, pyramid.shape, tuple(classes), frozenset(hidden), of=of)
 
 
 def differing(before: Scene, after: Scene) -> set[str]:

@@ -113,6 +113,14 @@ class CorrectPage(CorrectForm):
         """Corrections of a request's frame with what is known of them."""
         return self.book.entry(request.frame, names_of(self.panel.shelf.classes(request.model)))
 
+    def named(self, entry: Entry) -> tuple[str, ...]:
+        """The classes of an entry as they are called now."""
+        config = self.panel.config
+        if config is None or names_of(config.classes) != entry.classes:
+            return entry.classes
+        # the table shows those of the model before for a moment
+        return names_of(self.panel.classes.named(config.classes))
+
     def show_frame(self, request: Request) -> None:
         """The image of a request is in the cells: strokes are of it, and its corrections go over it."""
         entry = self.entry_of(request)
@@ -241,7 +249,12 @@ class CorrectPage(CorrectForm):
             return
         kind = self.kind.currentData()
         if kind == "corrections":
-            own = [stroke for stroke in self.tuning.doubtful if stroke["image"] == self.entry.name]
+            called = dict(zip(self.entry.classes, self.named(self.entry), strict=True))
+            own = [
+                {**stroke, **{key: called.get(stroke[key], stroke[key]) for key in ("painted", "found")}}
+                for stroke in self.tuning.doubtful
+                if stroke["image"] == self.entry.name
+            ]
             self.regions.visit(own, cells.scene.place)
             return
         # what the model before was unsure of no longer counts

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QInputDialog
 from ..images.placing import planes_at
 from ..jobs import Progress
 from .importing import from_file, from_plane, ids_of
-from .keeping import Entry, lay_over, names_of
+from .keeping import Entry, lay_over
 from .own_classes import IdsDialog
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ImportDialogs:
         """Lay a file's corrections over those that there are, in the background."""
         entry = self._page.entry
         if entry is not None:
-            names = self._named(entry)
+            names = self._page.named(entry)
             self._lay_over(entry, path.name, lambda: from_file(path, entry.corrections.shape, names, entry.classes))
 
     def ask_layer(self) -> None:
@@ -72,7 +72,7 @@ class ImportDialogs:
             return
 
         def ask(ids: list[int]) -> None:
-            dialog = IdsDialog(ids, self._named(entry), page)
+            dialog = IdsDialog(ids, page.named(entry), page)
             dialog.accepted.connect(lambda: self.plane(plane, dialog.mapping, layer.name, entry))
             dialog.finished.connect(dialog.deleteLater)
             dialog.open()
@@ -87,12 +87,6 @@ class ImportDialogs:
         entry = entry or self._page.entry
         if entry is not None:
             self._lay_over(entry, name, lambda: from_plane(plane, mapping, entry.corrections.shape))
-
-    def _named(self, entry: Entry) -> tuple[str, ...]:
-        """The classes of an entry as they are called now."""
-        config, table = self._page.panel.config, self._page.panel.classes
-        same = config is not None and names_of(config.classes) == entry.classes
-        return names_of(table.classes) if same else entry.classes
 
     def _lay_over(self, entry: Entry, name: str, read: Callable[[], Corrections]) -> None:
         page = self._page

@@ -275,13 +275,13 @@ def _set_aside(folder: Path) -> str:
     return folder.name
 
 
-def counted(entry: Entry) -> str:
-    """How much of each class is painted, in full-resolution pixels; and whether it is kept."""
+def counted(entry: Entry, names: Sequence[str]) -> str:
+    """How much of each class, by these names, is painted, in full-resolution pixels; and whether it is kept."""
     if entry.corrections.is_empty:
         return "Nothing is painted on this image."
     pixels = np.zeros(256, np.int64)
     for level, _, tile in entry.corrections.tiles():
         pixels += np.bincount(tile.reshape(-1), minlength=256) << (2 * level)
-    parts = [f"{n:,} px of {name}" for name, n in zip(entry.classes, pixels[1:], strict=False) if n]
+    parts = [f"{n:,} px of {name}" for name, n in zip(names, pixels[1:], strict=False) if n]
     kept = " Saved." if entry.saved == entry.corrections.fingerprint else ""
     return f"Corrected: {', '.join(parts)}.{kept}"

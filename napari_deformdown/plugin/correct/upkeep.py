@@ -93,7 +93,8 @@ class Upkeep(QObject):
         """Say what is painted on the image that is shown."""
         entry = self._page.entry
         if entry is not None:
-            self._counts.submit(lambda progress: counted(entry))
+            names = self._page.named(entry)
+            self._counts.submit(lambda progress: counted(entry, names))
 
     def _redraw(self) -> None:
         cells = self._page.painter.cells

@@ -114,6 +114,8 @@ def restore(panel: SamplingPanel, session: Session) -> bool:
     if config is not None and len(session.classes) == len(config.classes):
         panel.classes.set_classes(session.classes, model=config.classes)
         panel.classes.set_hidden(set(session.hidden))
+        # of an image that is shown already nothing else says so
+        panel.classes.changed.emit(panel.classes.classes)
     if len(session.position) == panel.viewer.dims.ndim:
         panel.viewer.dims.current_step = session.position
     panel.live_box.setChecked(session.live)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -135,7 +136,12 @@ class SavePage(QWidget):
         self.cancel_button.setEnabled(not idle)
         raster = kind in ("mask", "confidence")
         self.level.setEnabled(raster)
-        self.part.setEnabled(raster or self.part.count() > 2)
+        stack = self.part.count() == len(_PARTS)
+        self.part.setEnabled(raster or stack)
+        if stack:  # of what is small a part is never written
+            self.part.model().item(1).setEnabled(raster)
+            if not raster and self.part.currentIndex() == 1:
+                self.part.setCurrentIndex(0)
 
     def _ask(self) -> None:
         from ...masks import file_filter, format_of
@@ -143,7 +149,8 @@ class SavePage(QWidget):
         kind, ending = WHAT[self.what.currentText()]
         method = self.method.currentText()
         frame = "" if self._every_frame else self._frame_name()
-        name = self.sources()[method].record.get("image", "image") + frame
+        # a layer may be called "left/right", which is no file
+        name = re.sub(r'[\\/:*?"<>|]+', "_", self.sources()[method].record.get("image", "image")) + frame
         chosen, _ = QFileDialog.getSaveFileName(
             self, f"Save {self.what.currentText().lower()}", f"{name}_{method}{ending}", file_filter(kind)
         )

@@ -48,15 +48,18 @@ class SessionMenu(QMenu):
         source = self._panel.source
         note = None if source is None else source.pyramid_note()
         self.save_action.setEnabled(source is not None)
-        self.pyramid_action.setEnabled(note is not None)
-        self.pyramid_action.setToolTip(note or "This image has one, or needs none")
+        busy = self._panel.jobs.running  # one thing at a time
+        self.pyramid_action.setEnabled(note is not None and not busy)
+        words = "Something else is under way" if busy else "This image has one, or needs none"
+        self.pyramid_action.setToolTip(note if note and not busy else words)
 
     def _ask_save(self) -> None:
         name = "" if self._panel.source is None else "".join(c if c.isalnum() else "_" for c in self._panel.source.name)
         chosen, _ = QFileDialog.getSaveFileName(self._panel, "Save session", f"{name}{ENDING}", _FILTER)
         if chosen:
             path = Path(chosen)
-            if not path.suffix:  # Qt asked about the name that was typed
+            # else it would not be among those to open; Qt asked about the name that was typed
+            if path.suffix.lower() != ".json":
                 path = path.with_name(path.name + ENDING)
                 question = f"{path.name} is there already. Replace it?"
                 yes = QMessageBox.StandardButton.Yes

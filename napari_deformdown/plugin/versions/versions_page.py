@@ -214,7 +214,8 @@ class VersionsPage(QWidget):
         try:
             if not id:
                 self._shelf.remove_own(base)
-                self._look_again("generic")
+                self._look_again("generic" if used else None)
+                self.say("Deleted.")
                 return
             store.delete(id)
         except (ModelError, OSError) as error:
