@@ -115,6 +115,7 @@ class SamplingPanel(Chooser):
     def _shut(self) -> None:
         self.live.drop()
         self.cancel()
+        self.saving.shut()
         self.correct.shut()
 
     def owns(self, layer: Any) -> bool:
@@ -213,10 +214,7 @@ class SamplingPanel(Chooser):
     def cancel(self) -> None:
         """Stop what is running; what was there before stays."""
         self.cancel_button.setEnabled(False)
-        if self.jobs.running:
-            self.jobs.cancel()
-        else:
-            self.live.cancel()
+        (self.jobs if self.jobs.running else self.live).cancel()
 
     def _begin(self, wanted: Wanted) -> None:
         assert self.source is not None

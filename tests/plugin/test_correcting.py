@@ -152,6 +152,21 @@ def test_an_image_that_is_opened_twice_has_its_corrections_once(tmp_path):
     assert book.entries() == [second]
 
 
+def test_what_was_erased_does_not_come_back_when_two_threads_look_for_it(tmp_path):
+    painted_entry(Book(tmp_path), frame("one"))
+    book = Book(tmp_path)
+    entry = book.entry(frame("one"), ["a", "b"])
+    entry.corrections.become(book.find(entry))
+    entry.below = None
+    entry.corrections.become(Corrections(entry.corrections.shape))
+    # the other one had begun before the first was there
+    assert book.find(entry) is None and entry.below is None
+    assert book.save(entry)
+    again = Book(tmp_path)
+    found = again.find(again.entry(frame("one"), ["a", "b"]))
+    assert found is None or found.is_empty
+
+
 def test_damaged_corrections_are_set_aside_and_said(tmp_path):
     folder = painted_entry(Book(tmp_path), frame("one")).folder
     (folder / "corrections.json").write_text("{")

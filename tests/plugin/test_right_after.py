@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import tifffile
+from qtpy.compat import isalive
 
 from napari_deformdown.masks.records import read_record
+from napari_deformdown.plugin.save import saving
 
 LAKE = 3
 BOX = np.s_[50:90, 100:160]
@@ -76,6 +80,32 @@ def test_numbers_know_a_stroke_where_a_run_began_and_was_cancelled_meanwhile(doc
     panel.correct.painter.merge()
     settle(panel)
     assert all(hasattr(result, "corrections") for result in panel.comparison.results.values())
+
+
+def test_closing_the_panel_while_a_mask_is_written_says_that_it_is_not(docked, run, qtbot, tmp_path, monkeypatch):
+    viewer, panel = docked
+    panel.rows.value = 16
+    run(panel)
+    begun, go_on = threading.Event(), threading.Event()
+    result = type(panel.comparison.results["learnt"])
+    labels = result.labels
+
+    def held(self, *arguments):
+        begun.set()
+        go_on.wait(60)
+        return labels(self, *arguments)
+
+    monkeypatch.setattr(result, "labels", held)
+    assert panel.saving.save("learnt", tmp_path / "mask.tif")
+    assert begun.wait(60)
+    said: list[str] = []
+    monkeypatch.setattr(saving, "show_warning", said.append)
+    viewer.window.remove_dock_widget(panel)
+    qtbot.waitUntil(lambda: not isalive(panel), timeout=30_000)
+    go_on.set()
+    assert len(said) == 1 and "closed while it saved" in said[0]
+    qtbot.waitUntil(lambda: not any("job" in t.name for t in threading.enumerate()), timeout=60_000)
+    assert not list(tmp_path.iterdir())
 
 
 def test_paint_that_was_taken_back_does_not_return_when_the_image_is_closed_at_once(docked, run, settle, earth_piece):

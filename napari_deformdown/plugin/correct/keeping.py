@@ -132,6 +132,8 @@ class Book:
         folder = self._folder(entry, names)
         earlier = next((e for e in list(self._entries.values()) if e.folder == folder and e is not entry), None)
         with entry.lock:
+            if entry.folder is not None:  # by another thread meanwhile; what was erased since must not come back
+                return entry.below
             try:
                 if earlier is not None:  # the image was closed and opened again
                     for key in [k for k, e in list(self._entries.items()) if e is earlier]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_info
+from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QVBoxLayout, QWidget
 
@@ -240,6 +240,11 @@ class SavePage(QWidget):
         if self._job is not None:
             self.cancel_button.setEnabled(False)
             self._job.cancel()
+
+    def shut(self) -> None:
+        """The panel goes, and with it what is being written: that is said where it still can be."""
+        if self._job is not None:
+            show_warning("The panel was closed while it saved: what it was writing is not there. Save it again.")
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self.status.setText(f"{stage}: {done:,} of {total:,}" if total > 1 else stage)
