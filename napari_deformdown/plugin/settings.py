@@ -46,18 +46,6 @@ class Settings:
         cores = os.cpu_count() or 2
         return max(1, cores - 1) if self.threads == 0 else min(self.threads, cores)
 
-    def torch_device(self) -> str:
-        """Name of a device that torch has: what was chosen, or the CPU where that is not there. Imports torch."""
-        import torch
-
-        there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        if self.device == "auto":
-            return next(name for name in ("cuda", "mps", "cpu") if there[name])
-        if not there[self.device]:
-            log.warning("There is no device %s here; the CPU computes. Choose another in the preferences.", self.device)
-            return "cpu"
-        return self.device
-
 
 def read() -> Settings:
     """The settings as they are now; defaults where there are none, or where a value is wrong."""

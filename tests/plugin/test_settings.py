@@ -76,17 +76,6 @@ def test_threads(monkeypatch):
     assert Settings().thread_count == 1
 
 
-def test_device(monkeypatch, caplog):
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert Settings().torch_device() == "cpu"
-    assert Settings(device="cuda").torch_device() == "cpu" and "cuda" in caplog.text
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert Settings().torch_device() == Settings(device="cuda").torch_device() == "cuda"
-
-
 def test_the_cache_keeps_to_its_limit_unless_the_environment_says_another(folder, monkeypatch):
     napari.settings.get_plugin_settings(PLUGIN).computing.cache_gb = 1.5
     assert pyramid_cache.cache_limit() == 20e9
