@@ -27,7 +27,7 @@ from napari_deformdown.training import (
     choose_floors,
     run_training,
 )
-from napari_deformdown.training.choosing import pooled_confusion
+from napari_deformdown.training.choosing import pooled_confusion, scores_of
 
 from .tables import score_table
 
@@ -87,8 +87,11 @@ def rescore(recipe: Recipe, data: Path, output: Path) -> None:
     model = load_model(output, "cpu")
     trained = {"sampler": model.config.sampler, **model.config.training}
     model.config = replace(model.config, sampler=recipe.config.sampler, training=trained)
-    for event in choose_floors(model, recipe.validation(data), recipe.budgets):
+    images = recipe.validation(data)
+    for event in choose_floors(model, images, recipe.budgets):
         log.info("%s", event)
+    found = scores_of(model, images, recipe.budgets)
+    model.config = replace(model.config, scores={**model.config.scores, "validation": found})
     _score(model, recipe, data, output)
 
 

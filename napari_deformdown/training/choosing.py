@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from ..network import DeformedSegmenter, image_for_model, look, segment
 from ..network.config import FRACTIONS
 from .events import FloorTried, TwinTried
 
-__all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "mirrors_for", "pooled_confusion"]
+__all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "mirrors_for", "pooled_confusion", "scores_of"]
 
 # Factor between the mean spreads of two kinds of images.
 _APART = 1.5
@@ -150,3 +151,15 @@ def choose_twin(
     model.twin = twin.segmenter if kept else None
     model.config = replace(model.config, twin=kept)
     return TwinTried(kept, own, other)
+
+
+def scores_of(
+    model: DeformedSegmenter, images: Sequence[LabelledImage], budgets: Iterable[tuple[int, int]]
+) -> list[dict[str, Any]]:
+    """Mean IoU of uniform and learnt sampling at each budget, as a model keeps it: rows of budget, method and miou."""
+    return [
+        {"budget": list(budget), "method": method, "miou": round(mean_iou(model, images, budget, method), 4)}
+        for budget in budgets
+        for method in ("uniform", "learnt")
+        if images
+    ]

@@ -12,7 +12,7 @@ import torch
 from ..evaluation import LabelledImage
 from ..network import DeformedSegmenter, ModelConfig, save_model
 from .checkpoint import remove_checkpoints
-from .choosing import FRACTIONS, choose_floors, choose_twin, mean_iou
+from .choosing import FRACTIONS, choose_floors, choose_twin, scores_of
 from .distributed import rank, shared
 from .events import ModelSaved, PartStarted, TrainingEvent, TrainingFinished, TwinTried
 from .joint import train
@@ -127,12 +127,7 @@ def _finish(training: Training, models: dict[str, DeformedSegmenter], output: Pa
             tried = choose_twin(model, models["twin"], images, budgets)
             yield tried
         yield from choose_floors(model, images, budgets, {*FRACTIONS, training.options.fraction[0]})
-    scores = [
-        {"budget": list(budget), "method": method, "miou": round(mean_iou(model, images, budget, method), 4)}
-        for budget in budgets
-        for method in ("uniform", "learnt")
-        if images
-    ]
+    scores = scores_of(model, images, budgets)
     record = {**asdict(training.options), "torch": torch.__version__, **(training.record or {})}
     if tried is not None:
         record["uniform_on_validation"] = asdict(tried)
