@@ -156,10 +156,12 @@ def choose_twin(
 def scores_of(
     model: DeformedSegmenter, images: Sequence[LabelledImage], budgets: Iterable[tuple[int, int]]
 ) -> list[dict[str, Any]]:
-    """Mean IoU of uniform and learnt sampling at each budget, as a model keeps it: rows of budget, method and miou."""
+    """Mean IoU of uniform and learnt sampling at each budget, as a model keeps it: rows of budget, method and miou.
+
+    None without images.
+    """
     return [
         {"budget": list(budget), "method": method, "miou": round(mean_iou(model, images, budget, method), 4)}
-        for budget in budgets
+        for budget in (budgets if images else ())
         for method in ("uniform", "learnt")
-        if images
     ]

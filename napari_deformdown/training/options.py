@@ -84,8 +84,8 @@ class TrainingOptions:
         where it is the stronger one. It adds about half of the time that the model takes, more with a large segmenter:
         it trains without D_theta.
     mixed_precision : bool
-        Let the segmenter compute in bfloat16 on GPUs that know it: faster and half the memory for large ones. Small
-        ones lose: every size of a batch costs up to a minute before its kernels are chosen.
+        Let the segmenter compute in bfloat16 on GPUs that know it: faster for large ones, and half the memory.
+        Small ones gain no time, and lose seconds at every new size of a batch, until kernels are chosen.
     checkpoint_seconds : float
         Time between checkpoints, where training has a folder for them.
     seed : int

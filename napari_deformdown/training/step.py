@@ -97,7 +97,7 @@ def step_losses(
     if progress < options.repool:
         sampled = _repooled(sampled, generator)
     sampled = sampled + _NOISE * spread * torch.randn(sampled.shape, generator=generator)
-    with _precision(model.device) if options.mixed_precision else nullcontext():
+    with _precision(model.device, options.mixed_precision):
         scores = model(sampled.to(model.device), context=context)
     scores = scores.float()
     if options.loss == "sampled":
@@ -149,9 +149,9 @@ def _density(
     return features, logits, distance(model.density_net.to_density(logits[known]), target)
 
 
-def _precision(device: torch.device) -> AbstractContextManager[Any]:
-    """In bfloat16 on GPUs that know it."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+def _precision(device: torch.device, mixed: bool) -> AbstractContextManager[Any]:
+    """Mixed precision is bfloat16, on GPUs that know it."""
+    if mixed and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.autocast("cuda", torch.bfloat16)
     return nullcontext()
 
