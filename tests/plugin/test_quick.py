@@ -7,6 +7,7 @@ import pytest
 from napari._vispy.canvas import VispyCanvas
 from napari.components.grid import GridCanvas
 
+from napari_deformdown.plugin.comparison.arranging import remove_layers
 from napari_deformdown.plugin.comparison.quick import in_order_once, order_left_alone, set_points
 from napari_deformdown.plugin.progress_bar import ProgressBar
 
@@ -32,6 +33,25 @@ def test_points_of_one_size_in_one_refresh(points, count, rng):
     assert refreshed == [1]
     set_points(points, wanted, 2.0)
     assert refreshed == [1, 1] and (points.size == 2).all()
+
+
+def test_layers_that_go_together_cost_one_look_through_all_memory(make_napari_viewer, monkeypatch):
+    viewer = make_napari_viewer(show=True)
+    stays = viewer.add_image(np.full((20, 20), 7))
+    layers = [viewer.add_image(np.full((20, 20), k), visible=k % 2 == 0) for k in range(4)]
+    layers.append(viewer.add_points(np.zeros((3, 2))))
+    cleaned, clean = [], VispyCanvas._clean_and_update_scenegraph
+
+    def counted(canvas) -> None:
+        cleaned.append(1)
+        clean(canvas)
+
+    monkeypatch.setattr(VispyCanvas, "_clean_and_update_scenegraph", counted)
+    remove_layers(viewer, layers)
+    assert list(viewer.layers) == [stays] and cleaned == [1]
+    # the scene is in order, and layers that come later are shown
+    viewer.add_image(np.full((20, 20), 3))
+    viewer.screenshot(canvas_only=True)
 
 
 def test_the_scene_is_ordered_once_and_each_layer_in_its_cell(make_napari_viewer, monkeypatch):
