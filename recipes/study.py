@@ -25,8 +25,9 @@ import torch
 
 from napari_deformdown.cli.arguments import parse_budgets
 from napari_deformdown.evaluation import average, evaluate
-from napari_deformdown.network import load_model
+from napari_deformdown.network import load_model, pick_device
 from napari_deformdown.training import PRESETS, Training, TrainingStep, apply_preset, run_training
+from napari_deformdown.training.procedure import is_finished
 
 from .__main__ import RECIPES
 from .ablation import PARTS, without
@@ -59,10 +60,12 @@ def run(
     trained: Path | None = None,
     budgets: Sequence[tuple[int, int]] = (),
     part: str = "",
+    device: str = "cpu",
 ) -> Path:
     """Train one network, or take a trained one, and write its rows, at the recipe's budgets without others.
 
-    With a `part`, one of `ablation.PARTS`, a training that lacks it. Gives the file of rows.
+    With a `part`, one of `ablation.PARTS`, a training that lacks it. Only training uses the `device`: seconds are
+    those of the CPU. Gives the file of rows.
     """
     name = f"{recipe.config.name}-{preset}{part and f'-without-{part}'}-{seed}"
     file = output / f"{name}.json"
@@ -70,7 +73,9 @@ def run(
         if budgets:
             raise SystemExit(f"{file} is there already: remove it to score other budgets.")
         return file
-    minutes = 0.0 if trained else _train(recipe, data, preset, seed, output / name, steps, part)
+    # a run that was stopped while it scored has its network
+    trained = trained or (output / name if is_finished(output / name) else None)
+    minutes = 0.0 if trained else _train(recipe, data, preset, seed, output / name, steps, part, device)
     model = load_model(trained or output / name, "cpu")
     methods = ("uniform",) if preset == "uniform" else METHODS
     rows = [
@@ -94,7 +99,9 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in row.items() if k == "pooled_per_class" or not isinstance(v, (dict, list))}
 
 
-def _train(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, steps: int | None, part: str) -> float:
+def _train(
+    recipe: Recipe, data: Path, preset: str, seed: int, output: Path, steps: int | None, part: str, device: str
+) -> float:
     """Minutes that the training took."""
     # As it would be shipped: the default with its twin, the others without.
     twin = preset == "default" and not part
@@ -111,7 +118,7 @@ def _train(recipe: Recipe, data: Path, preset: str, seed: int, output: Path, ste
         budgets=recipe.budgets,
         data=recipe.config.name,
     )
-    for event in run_training(training, output):
+    for event in run_training(training, output, device=pick_device(device)):
         if isinstance(event, TrainingStep):
             if event.step % 100 == 0:
                 log.info("%s: step %d of %d, loss %.3f", output.name, event.step, event.total, event.loss)
@@ -134,6 +141,7 @@ def main() -> None:
         "--budgets", type=parse_budgets, default=(), help="such as 64x96,128x192; default: the recipe's"
     )
     parser.add_argument("--output", type=Path, default=Path("study"), help="folder of results and networks")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda, mps: where networks are trained")
     parser.add_argument("--threads", type=int, default=1, help="threads of the CPU")
     parser.add_argument("--table", type=Path, metavar="STUDY", help="print what a folder holds")
     parser.add_argument("--key", choices=KEYS, default=KEYS[0], help="figure of the table")
@@ -144,8 +152,8 @@ def main() -> None:
         return
     if not arguments.recipe:
         parser.error("name a set, or --table STUDY")
-    if arguments.without and (arguments.trained or arguments.preset != "default"):
-        parser.error("--without trains the default: neither --trained nor another --preset goes with it")
+    if arguments.without and arguments.preset != "default":
+        parser.error("--without is of the default: no other --preset goes with it")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(arguments.threads)
     recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE
@@ -160,6 +168,7 @@ def main() -> None:
         trained=arguments.trained,
         budgets=arguments.budgets,
         part=arguments.without,
+        device=arguments.device,
     )
 
 

@@ -49,7 +49,8 @@ def measure(scenes: Sequence[str] = tuple(RUNS), repeats: int = 1) -> Figures:
     -------
     dict
         `overlay_ms`, `toggle_ms`, `pan_ms`, `segmentation_ms` (medians) with `..._worst`; `stall_ms`, the longest time
-        between two turns of the window's loop; `dock_open_s`; `memory_growth_mb` after the runs; `scenes`.
+        between two turns of the window's loop; `dock_open_s`; `closing_s`, until an image is gone; `memory_growth_mb`
+        after the runs; `scenes`.
     """
     found = []
     for scene in scenes:
@@ -63,6 +64,7 @@ def measure(scenes: Sequence[str] = tuple(RUNS), repeats: int = 1) -> Figures:
         figures[f"{name.removesuffix('_ms')}_worst_ms"] = max(f[name]["worst"] for f in found)
     figures["stall_ms"] = max(f["stall_ms"] for f in found)
     figures["dock_open_s"] = round(max(f["dock_open_s"] for f in found), 3)
+    figures["closing_s"] = max(f["closing_s"] for f in found)
     figures["torch_at_opening"] = any(f["torch_at_opening"] for f in found)
     for name in ("memory_growth_mb", "widgets_growth", "threads_growth", "runs"):
         values = [f[name] for f in found if name in f]
@@ -94,12 +96,15 @@ def table(figures: Figures) -> str:
     lines = [
         f"{figures['machine']}",
         "",
-        f"| image | {' | '.join(heads)} | longest stall | panel opens |",
-        "|---|" + "---:|" * (len(heads) + 2),
+        f"| image | {' | '.join(heads)} | longest stall | panel opens | image closes |",
+        "|---|" + "---:|" * (len(heads) + 3),
     ]
     for f in figures["scenes"]:
         cells = [f"{f[name]['median']:.0f} ({f[name]['worst']:.0f}) ms" for name in _SPREAD]
-        lines.append(f"| {f['scene']} | {' | '.join(cells)} | {f['stall_ms']:.0f} ms | {f['dock_open_s']:.2f} s |")
+        lines.append(
+            f"| {f['scene']} | {' | '.join(cells)} | {f['stall_ms']:.0f} ms |"
+            f" {f['dock_open_s']:.2f} s | {f['closing_s']:.2f} s |"
+        )
     lines += ["", "Medians, and the worst in brackets. Longest times between two turns of the window's loop:", ""]
     for f in figures["scenes"]:
         stalls = ", ".join(f"{doing} {value:.0f} ms" for doing, value in f["stalls_ms"].items())

@@ -79,6 +79,7 @@ def measure_scene(scene: str, runs: int = _RUNS) -> Figures:
     figures.update(measure_learning(panel, drawn, gaps))
     if runs:
         figures.update(_growth(panel, gaps, runs))
+    figures["closing_s"] = _closing(viewer, panel, gaps)
     gaps.begin("")
     figures["stalls_ms"] = {doing: round(value, 1) for doing, value in gaps.longest.items()}
     figures["stall_ms"] = max(figures["stalls_ms"].values())
@@ -241,6 +242,17 @@ def _growth(panel: Any, gaps: Gaps, runs: int) -> Figures:
     panel.live_box.setChecked(True)
     names = ("memory_growth_mb", "widgets_growth", "threads_growth")
     return {name: round(b - a, 1) for name, a, b in zip(names, before, after, strict=True)} | {"runs": runs}
+
+
+def _closing(viewer: Any, panel: Any, gaps: Gaps) -> float:
+    """Seconds from the image's deletion in the list of layers until the panel's own layers are gone with it."""
+    gaps.begin("closing the image")
+    start = time.perf_counter()
+    viewer.layers.remove(panel.image.value)
+    wait_for(lambda: is_idle(panel) and not panel.cells.names)
+    seconds = time.perf_counter() - start
+    pause(500)
+    return round(seconds, 2)
 
 
 def _megabytes() -> float:
