@@ -23,7 +23,7 @@ from napari_deformdown.network import DeformedSegmenter, load_model
 from napari_deformdown.samples.synthetic_slide import SyntheticSlide
 from napari_deformdown.training import Scene, TrainingOptions, TrainingStep, train
 
-from .timing import machine
+from .timing import gpu_name, machine
 
 __all__ = ["measure", "table"]
 
@@ -39,7 +39,7 @@ STROKE = 60
 
 def measure() -> dict[str, Any]:
     """The machine, and rows of seconds (medians) and of memory by work and device."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    gpu = gpu_name()
     devices = ["cpu", *(["cuda"] if gpu else []), *(["mps"] if torch.backends.mps.is_available() else [])]
     slide = SyntheticSlide(ROWS, seed=2026)
     pyramid = Pyramid.from_levels([Level(np.asarray(level), "YXS") for level in slide.levels])

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["machine", "median_seconds", "one_thread", "seconds"]
+__all__ = ["gpu_name", "machine", "median_seconds", "one_thread", "seconds"]
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -22,6 +22,13 @@ def seconds(work: Callable[[], object]) -> float:
 def median_seconds(work: Callable[[], object], repeats: int = 3) -> float:
     """Median wall-clock time of a few calls."""
     return statistics.median(seconds(work) for _ in range(repeats))
+
+
+def gpu_name() -> str:
+    """The GPU that torch computes on, or nothing."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
 def machine(gpu: str = "") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..timing import machine
+from ..timing import gpu_name, machine
 from . import aliasing, construction, exporting, restoring, roundtrip, scaling, showing
 from .one_read import SAMPLER
 from .restoring import DEFAULT
@@ -19,7 +19,7 @@ _Rows = list[dict[str, Any]]
 
 def measure() -> dict[str, Any]:
     """The machine, the figures that matter, and all rows behind them."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    gpu = gpu_name()
     rows = collect()
     found: dict[str, Any] = rounded({"machine": machine(gpu), **summary(rows), **rows})
     return found

@@ -19,7 +19,7 @@ from ..network.expected import CostEstimator
 from . import settings
 from .form import PanelForm, offer, offer_again
 from .images.edits import Edits
-from .images.placing import planes_at, truth_problem
+from .images.placing import planes_at, positions, truth_problem
 from .images.sources import Source
 from .images.truths import Truths
 from .runs.costs import expected_of
@@ -219,10 +219,8 @@ class Chooser(PanelForm):
         return 2.0 if self.source is None else self.source.shape[1] / self.source.shape[0]
 
     def _set_rows(self, rows: int) -> None:
-        aspect = self._aspect()
-        low, high = budget_limits(aspect)
-        rows, columns = fit_budget(min(max(rows, low), high), aspect)
-        self.show_points(rows, columns)
+        low, high = budget_limits(self._aspect())
+        self.show_points(*fit_budget(min(max(rows, low), high), self._aspect()))
 
     def show_points(self, rows: int, columns: int) -> None:
         """Set both quietly, within what the image's aspect allows."""
@@ -255,14 +253,16 @@ class Chooser(PanelForm):
     def request(self) -> Request | None:
         """What is chosen, or None after saying why that is impossible."""
         self._replace_gone()
-        if self.source is not None and not self.source.current:
+        if (old := self.source) is not None and not old.current:
             self._make_source()
+            if self.source is not None and self.source.shape != old.shape:
+                self._set_default_budget()
+                self.show_budget()
         config, source = self.config, self.source
         if source is None or source.layer not in self.viewer.layers or config is None or not self.methods:
             self.say("Choose an image, a model and at least one method.")
             return None
-        unfit = source.problem(self.viewer.dims) or source.fits(config)
-        if unfit:
+        if unfit := source.problem(self.viewer.dims) or source.fits(config):
             self.say(unfit)
             return None
         methods = self._methods_shown()
@@ -283,12 +283,12 @@ class Chooser(PanelForm):
         return with_before(self.methods) if on_trial else self.methods
 
     def wanted(self) -> Wanted | None:
-        """The request with the ground truth of its frame, or None after saying why that is impossible."""
+        """The request with its frame's ground truth, if that is there still, or None after saying what is missing."""
         request, truth, dims = self.request(), self.truth.value, self.viewer.dims
         if request is None:
             return None
-        known = truth is not None and truth_problem(truth, request.frame.source.shape, dims) is None
-        labels, key = (planes_at(truth, dims), truth.unique_id) if known else (None, None)
+        known = truth in self.viewer.layers and truth_problem(truth, request.frame.source.shape, dims) is None
+        labels, key = (planes_at(truth, dims), (truth.unique_id, positions(truth, dims))) if known else (None, None)
         return Wanted(request, labels, self.corrections_of(request), key)
 
     def corrections_of(self, request: Request) -> Any:

@@ -206,9 +206,10 @@ class SamplingPanel(Chooser):
                 self.say(f"Choose {shown.layer.name} again to see its results.")
 
     def _frame_moved(self, event: Any = None) -> None:
-        # Sliders move as well when a layer goes.
+        # Sliders move as well when a layer goes; and a picture's ground truth may have frames.
         sources = (self.source, self.showing.source) if isalive(self) else ()
-        if any(s is not None and s.layer in self.viewer.layers and math.prod(s.frames) > 1 for s in sources):
+        there = [s for s in sources if s is not None and s.layer in self.viewer.layers]
+        if any(math.prod(s.frames) > 1 for s in there) or (there and getattr(self.truth.value, "ndim", 2) > 2):
             self._follow()
 
     def cancel(self) -> None:

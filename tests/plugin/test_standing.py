@@ -65,6 +65,35 @@ def test_a_frame_without_ground_truth_is_not_scored_by_another_one_s(stack, run)
     assert "known says nothing about this frame" in panel.status.text()
 
 
+def test_a_picture_is_scored_by_the_frame_of_its_ground_truth_that_is_shown(docked, run, settle, earth_piece):
+    viewer, panel = docked
+    image, labels = earth_piece
+    panel.image.value = viewer.add_image(image, name="picture", rgb=True)
+    panel.truth.value = viewer.add_labels(np.stack([labels, np.roll(labels, 300, 1)]), name="two readers")
+    viewer.dims.set_current_step(0, 0)
+    run(panel)
+    first = panel.comparison.scores["learnt"].miou
+    viewer.dims.set_current_step(0, 1)
+    settle(panel)
+    assert panel.comparison.scores["learnt"].miou < first
+    viewer.dims.set_current_step(0, 0)
+    settle(panel)
+    assert panel.comparison.scores["learnt"].miou == first
+
+
+def test_points_lie_as_data_of_another_shape_asks_for(docked, run, earth_piece):
+    viewer, panel = docked
+    image, _ = earth_piece
+    layer = viewer.add_image(image, name="picture", rgb=True)
+    panel.image.value = layer
+    panel.rows.value = 32
+    assert panel.budget == (32, 64)
+    layer.data = image[:, :600]
+    run(panel)
+    assert panel.budget == (45, 45) and panel.comparison.results["learnt"].budget == (45, 45)
+    assert "45 x 45" in panel.budget_label.text()
+
+
 def test_it_is_said_how_many_frames_there_is_room_for(stack, qtbot):
     _, panel = stack
     panel.engine._results._limit = 1  # the newest always stays

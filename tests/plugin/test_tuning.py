@@ -472,6 +472,23 @@ def test_start_from_nothing_and_paint_some_of_each_class(docked, settle, qtbot):
     assert np.isin(labels, (0, 1)).all()
 
 
+def test_what_a_model_from_nothing_hid_is_there_when_another_one_is_chosen_instead(docked, settle, qtbot):
+    _, panel = docked
+    classes = [LabelClass("here", "#1b1b2f"), LabelClass("there", "#e05a47")]
+    assert panel.correct.from_nothing.start("two sorts", classes)
+    qtbot.waitUntil(lambda: panel.model.value == "two sorts", timeout=60_000)
+    settle(panel)
+    assert not panel.show_boxes["segmentation"].isChecked()
+    panel.model.value = "earth"
+    settle(panel)
+    assert panel.show_boxes["segmentation"].isChecked()
+    panel.show_boxes["segmentation"].setChecked(False)  # by the person, who is asked no more
+    panel.model.value = "two sorts"
+    panel.model.value = "earth"
+    settle(panel)
+    assert not panel.show_boxes["segmentation"].isChecked()
+
+
 def test_start_from_nothing_on_a_grey_image_of_12_bit(docked, settle, qtbot, earth_piece):
     viewer, panel = docked
     grey = earth_piece[0].mean(2).astype(np.uint16) * 16

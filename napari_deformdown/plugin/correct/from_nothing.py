@@ -36,8 +36,9 @@ class FromNothing:
 
     def __init__(self, page: CorrectPage) -> None:
         self._page = page
-        self._hidden = False  # the segmentation of a model that knows nothing
+        self._hidden = ""  # the model that knows nothing, while its segmentation is hidden
         page.tuning.tuned.connect(lambda _: self._reveal())
+        page.panel.model.changed.connect(lambda name: self._reveal() if name != self._hidden else None)
 
     def ask(self) -> None:
         """Show the dialogue."""
@@ -112,10 +113,10 @@ class FromNothing:
             page.say(str(error))
             return
         page.say("")
-        box = panel.show_boxes["segmentation"]
-        self._hidden = self._hidden or box.isChecked()
-        box.setChecked(False)  # it would lie over what is to be painted
         panel.choose_model(name)
+        box = panel.show_boxes["segmentation"]
+        self._hidden = name if box.isChecked() else ""
+        box.setChecked(False)  # it would lie over what is to be painted
         panel.run()
         page.tuning.say(
             f"{name} knows nothing yet, and its segmentation is hidden: paint some of each of its {len(classes)} "
@@ -124,5 +125,5 @@ class FromNothing:
 
     def _reveal(self) -> None:
         if self._hidden:
-            self._hidden = False
+            self._hidden = ""
             self._page.panel.show_boxes["segmentation"].setChecked(True)

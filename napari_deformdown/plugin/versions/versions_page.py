@@ -23,6 +23,7 @@ from ...network.config import ModelError
 from ...versions import Version, VersionStore
 from ..form import button, row, text
 from ..jobs import Job, Progress
+from .own_models import SOURCE
 from .shelf import Shelf
 from .version_list import version_list
 from .version_texts import day_of, described, held_back_of
@@ -214,7 +215,7 @@ class VersionsPage(QWidget):
         try:
             if not id:
                 self._shelf.remove_own(base)
-                self._look_again("generic" if used else None)
+                self._look_again(SOURCE if used else None)
                 self.say("Deleted.")
                 return
             store.delete(id)
