@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluation import LabelledImage, iou, score_segmentation
-from ..evaluation.metrics import of_the_truth
+from ..evaluation import LabelledImage, score_segmentation
 from ..geometry import spread as spread_of
-from ..imaging.mirrored import mirrored, mirrored_pyramid, mirrored_region
+from ..imaging.mirrored import Box, mirrored, mirrored_pyramid, mirrored_region
 from ..network import DeformedSegmenter, image_for_model, look, segment
 from ..network.config import FRACTIONS
 from .events import FloorTried, TwinTried
+from .gains import gain_of, mean_iou_of
 
 __all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "mirrors_for", "pooled_confusion", "scores_of"]
 
@@ -38,6 +38,38 @@ def mirrors_for(images: Sequence[LabelledImage]) -> Mirrors:
     return _MIRRORS[: max(1, math.ceil(_VIEWS / max(1, len(images))))]
 
 
+def confusion_of_parts(
+    model: DeformedSegmenter,
+    images: Sequence[LabelledImage],
+    budget: tuple[int, int],
+    method: str = "learnt",
+    fraction: float | None = None,
+    mirrors: Mirrors = _MIRRORS[:1],
+) -> NDArray[np.int64]:
+    """Confusion matrices (4 N, K, K) of the quarters of N images at full resolution, their mirrors counted together."""
+    classes = len(model.config.classes)
+    counts = np.zeros((len(images), 2, 2, classes, classes), np.int64)
+    for of_image, image in zip(counts, images, strict=True):
+        with image.opened() as (pyramid, labels):
+            for y, x in mirrors:
+                seen = mirrored_pyramid(pyramid, y=y, x=x)
+                truth = mirrored(labels, [axis for axis, on in enumerate((y, x)) if on], seen.shape)
+                region = mirrored_region(image.region, seen.shape, y=y, x=x)
+                result = segment(seen, model, budget, method, uniform_fraction=fraction)
+                for (i, j), quarter in _quarters(region or (0, seen.shape[0], 0, seen.shape[1])):
+                    # where it lies in the image itself
+                    of_image[i ^ y, j ^ x] += score_segmentation(result, truth, quarter)
+    return counts.reshape(-1, classes, classes)
+
+
+def _quarters(region: Box) -> Iterator[tuple[tuple[int, int], Box]]:
+    """Below and right of the middle, or not; and y0, y1, x0, x1."""
+    y0, y1, x0, x1 = region
+    rows, columns = (y0, (y0 + y1) // 2, y1), (x0, (x0 + x1) // 2, x1)
+    for i, j in np.ndindex(2, 2):
+        yield (i, j), (rows[i], rows[i + 1], columns[j], columns[j + 1])
+
+
 def pooled_confusion(
     model: DeformedSegmenter,
     images: Sequence[LabelledImage],
@@ -47,16 +79,7 @@ def pooled_confusion(
     mirrors: Mirrors = _MIRRORS[:1],
 ) -> NDArray[np.int64]:
     """Confusion matrix (K, K), pixels of all images counted together at full resolution, each seen in these mirrors."""
-    classes = len(model.config.classes)
-    counts = np.zeros((classes, classes), np.int64)
-    for image in images:
-        with image.opened() as (pyramid, labels):
-            for y, x in mirrors:
-                seen = mirrored_pyramid(pyramid, y=y, x=x)
-                truth = mirrored(labels, [axis for axis, on in enumerate((y, x)) if on], seen.shape)
-                region = mirrored_region(image.region, seen.shape, y=y, x=x)
-                result = segment(seen, model, budget, method, uniform_fraction=fraction)
-                counts += score_segmentation(result, truth, region)
+    counts: NDArray[np.int64] = confusion_of_parts(model, images, budget, method, fraction, mirrors).sum(0)
     return counts
 
 
@@ -69,8 +92,7 @@ def mean_iou(
     mirrors: Mirrors = _MIRRORS[:1],
 ) -> float:
     """Mean IoU over the classes that the truth has, from `pooled_confusion`; 0 without any labelled pixel."""
-    counts = pooled_confusion(model, images, budget, method, fraction, mirrors)
-    return float(np.nanmean(of_the_truth(iou(counts), counts))) if counts.any() else 0.0
+    return mean_iou_of(pooled_confusion(model, images, budget, method, fraction, mirrors))
 
 
 def choose_floors(
@@ -82,8 +104,9 @@ def choose_floors(
     """Set the model's uniform fraction for each budget and kind of image to the one with the best mean IoU.
 
     Images whose densities cover about as much of them are of one kind, see `geometry.spread`: what pays on islands in
-    an empty slide may not pay on a tile full of tissue. 1 is among the fractions, which is uniform sampling: learnt can
-    only fall behind by chance. Few images are looked at in mirrors as well.
+    an empty slide may not pay on a tile full of tissue. 1 is among the fractions, which is uniform sampling, and it
+    stays at that where no other one gains more than the gain's standard error, see `gain_of`: of many fractions one is
+    ahead by chance. Few images are looked at in mirrors as well.
 
     Yields
     ------
@@ -92,9 +115,13 @@ def choose_floors(
     """
     kinds, mirrors = _kinds(model, images), mirrors_for(images)
     places = [(budget, kind) for budget in budgets for kind in kinds]
+    counts: dict[float, list[NDArray[np.int64]]] = {}
     tried: dict[float, list[float]] = {}
     for fraction in sorted(fractions):
-        tried[fraction] = [mean_iou(model, of_kind, b, "learnt", fraction, mirrors) for b, (_, of_kind) in places]
+        counts[fraction] = [
+            confusion_of_parts(model, of_kind, b, "learnt", fraction, mirrors) for b, (_, of_kind) in places
+        ]
+        tried[fraction] = [mean_iou_of(c.sum(0)) for c in counts[fraction]]
         named = {
             f"{h}x{w}" if len(kinds) == 1 else f"{h}x{w}, spread {s:.3g}": miou
             for ((h, w), (s, _)), miou in zip(places, tried[fraction], strict=True)
@@ -104,10 +131,17 @@ def choose_floors(
     floors = []
     for points, spread in sorted({(h * w, s) for (h, w), (s, _) in places}):
         at = [k for k, ((h, w), (s, _)) in enumerate(places) if (h * w, s) == (points, spread)]
-        together = {fraction: sum(tried[fraction][k] for k in at) for fraction in flattest_first}
-        floors.append((points, spread, max(together, key=together.__getitem__)))
+        floors.append((points, spread, _surest({f: [counts[f][k] for k in at] for f in flattest_first})))
     default = max(flattest_first, key=lambda f: sum(tried[f]))
     model.config = replace(model.config, uniform_fraction=default, floors=tuple(floors))
+
+
+def _surest(counts: Mapping[float, Sequence[NDArray[np.int64]]]) -> float:
+    """The fraction that gains most over the flattest one, of those that gain more than chance; the flattest without."""
+    flattest = max(counts)
+    gains = {fraction: gain_of(of_fraction, counts[flattest]) for fraction, of_fraction in counts.items()}
+    sure = {fraction: gain for fraction, (gain, error) in gains.items() if gain > error}
+    return max(sure, key=sure.__getitem__, default=flattest)
 
 
 def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> list[tuple[float, list[LabelledImage]]]:

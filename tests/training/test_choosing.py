@@ -11,7 +11,7 @@ from napari_deformdown.imaging import Pyramid
 from napari_deformdown.network import DeformedSegmenter, segment
 from napari_deformdown.training import FloorTried, choose_floors, choose_twin
 from napari_deformdown.training import choosing as module
-from napari_deformdown.training.choosing import mean_iou, mirrors_for, pooled_confusion
+from napari_deformdown.training.choosing import confusion_of_parts, mean_iou, mirrors_for, pooled_confusion
 
 BUDGETS = ((16, 24), (32, 48))
 
@@ -132,3 +132,22 @@ def test_mirrors_of_uneven_images_count_what_they_show(tiny_model) -> None:
     assert counts.sum() == 200 * 296 and counts[2].sum() == 30 * 110
     left_out = LabelledImage("r", image.image, labels, (0, 203, 299, 301))
     assert not pooled_confusion(tiny_model, [left_out], BUDGETS[0], "uniform", mirrors=[(True, True)]).any()
+
+
+@pytest.mark.parametrize("region", [None, (10, 251, 31, 300)])
+def test_quarters_are_those_of_the_image_itself_in_every_mirror(tiny_model, image, region) -> None:
+    model = perfect(tiny_model)
+    seen = LabelledImage(image.name, image.image, image.labels, region)
+    budget = (256, 384)  # a point in each pixel: all mirrors find the same
+    parts = confusion_of_parts(model, [seen], budget, "uniform")
+    assert len(parts) == 4
+    np.testing.assert_array_equal(parts.sum(0), pooled_confusion(model, [seen], budget, "uniform"))
+    y0, y1, x0, x1 = region or (0, 256, 0, 384)
+    y, x = (y0 + y1) // 2, (x0 + x1) // 2
+    areas = [(b - a) * (d - c) for a, b in ((y0, y), (y, y1)) for c, d in ((x0, x), (x, x1))]
+    np.testing.assert_array_equal(parts.sum((1, 2)), areas)
+    for mirror in ((True, False), (False, True), (True, True)):
+        mirrored = confusion_of_parts(model, [seen], budget, "uniform", mirrors=[mirror])
+        # the middle of an odd number of rows is a row off in the mirror
+        assert np.abs(mirrored - parts).sum() <= 4 * (y1 - y0 + x1 - x0)
+    assert (parts[0, 2, 2] > 0) and not parts[1:, 2, 2].any()
