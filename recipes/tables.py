@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "finetuning", "motivation", "plugin", "training")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "finetuning", "motivation", "plugin", "study")),
 )
 
 
