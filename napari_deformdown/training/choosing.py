@@ -18,7 +18,16 @@ from ..network.config import FRACTIONS
 from .events import FloorTried, TwinTried
 from .gains import gain_of, mean_iou_of
 
-__all__ = ["FRACTIONS", "choose_floors", "choose_twin", "mean_iou", "mirrors_for", "pooled_confusion", "scores_of"]
+__all__ = [
+    "FRACTIONS",
+    "choose_floors",
+    "choose_twin",
+    "confusion_of_parts",
+    "mean_iou",
+    "mirrors_for",
+    "pooled_confusion",
+    "scores_of",
+]
 
 # Factor between the mean spreads of two kinds of images.
 _APART = 1.5
