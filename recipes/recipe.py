@@ -28,6 +28,7 @@ from napari_deformdown.training import (
     run_training,
 )
 from napari_deformdown.training.choosing import pooled_confusion, scores_of
+from napari_deformdown.training.measuring import closest_spacing
 
 from .tables import score_table
 
@@ -86,7 +87,8 @@ def rescore(recipe: Recipe, data: Path, output: Path) -> None:
     """Choose the uniform fractions anew and score the model of a folder; weights stay."""
     model = load_model(output, "cpu")
     trained = {"sampler": model.config.sampler, **model.config.training}
-    model.config = replace(model.config, sampler=recipe.config.sampler, training=trained)
+    spacing = closest_spacing(recipe.scenes(data), recipe.options)
+    model.config = replace(model.config, sampler=recipe.config.sampler, closest_spacing=spacing, training=trained)
     images = recipe.validation(data)
     for event in choose_floors(model, images, recipe.budgets):
         log.info("%s", event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .arguments import Commands
 
 __all__ = ["add_parser"]
+
+_log = logging.getLogger(__name__)
 
 
 def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -53,12 +56,15 @@ def _run(options: argparse.Namespace) -> int:
     from ..evaluation import compare
     from ..evaluation.scoreboard import score_rows, to_text
     from ..network import load_model
+    from ..network.spacing import spacing_note
 
     if len(options.methods) < 2:
         raise ImageError("A comparison has two methods at least, such as --methods uniform,learnt.")
     check_files(options.json, given=[options.image, options.labels, *model_files(options.model)])
     model = load_model(options.model, options.device)
     with Bars() as bars, opened(options, model.config, bars) as (pyramid, truth):
+        if note := spacing_note(model.config, options.budget, pyramid.shape):
+            _log.warning(note)
         try:
             found = compare(pyramid, model, options.budget, options.methods, truth=truth, progress=bars)
         except ValueError as error:  # labels that do not fit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from .arguments import Commands
 
 __all__ = ["add_parser"]
+
+_log = logging.getLogger(__name__)
 
 
 def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -66,6 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     from ..imaging.urls import recorded
     from ..masks import Planned, check_export, export_mask, make_record
     from ..network import load_model, segment
+    from ..network.spacing import spacing_note
 
     check_masks(options.output, image=options.image)
     for output in options.output:
@@ -78,6 +82,8 @@ def _run(options: argparse.Namespace) -> int:
         exported = export_options(options, planned)
         for output in options.output:
             check_export(output, planned, level=options.level, region=options.region, overwrite=True)
+        if note := spacing_note(model.config, options.budget, pyramid.shape):
+            _log.warning(note)
         start = time.perf_counter()
         result = segment(pyramid, model, options.budget, options.sampler, progress=bars)
         seconds = time.perf_counter() - start

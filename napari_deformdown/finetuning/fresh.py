@@ -84,6 +84,8 @@ def with_classes(
         classes=tuple(classes),
         twin=False,
         floors=(),
+        floor_areas=(),
+        closest_spacing=0.0,
         uniform_fraction=model.config.uniform_fraction if not model.config.floors else _FRACTION,
         training={"fresh": True, "base": model.config.name},
         scores={},

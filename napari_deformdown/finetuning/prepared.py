@@ -164,7 +164,7 @@ def prepare(
             return look(pyramid, model)
 
         own = {"learnt": fraction}
-        chosen = {m: choose(model, budget, m, uniform_fraction=own.get(m), seen=seen) for m in methods}
+        chosen = {m: choose(pyramid.shape, model, budget, m, uniform_fraction=own.get(m), seen=seen) for m in methods}
         ways = {m: (c.way, c.fraction) for m, c in chosen.items()}
         # out of inference mode, for gradients
         needed = any(c.overview is not None for c in chosen.values())

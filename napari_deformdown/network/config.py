@@ -7,6 +7,8 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from .floors import floor_at
+
 __all__ = ["FORMAT", "FRACTIONS", "METHODS", "SHARPNESS", "LabelClass", "ModelConfig", "ModelError"]
 
 FORMAT = 1
@@ -17,8 +19,6 @@ SHARPNESS = 2.0
 # Uniform fractions that validation tries, from steep to uniform.
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 
-# Points up to which a budget is like the largest that fractions were chosen for.
-_TRIED = 1.5
 # Uniform fraction of methods that have no floors of their own.
 _COMPARED = 0.2
 
@@ -79,6 +79,8 @@ class ModelConfig:
     floors : tuple of (int, float, float)
         Number of sampling points, spread of the density (see `geometry.spread`), and the uniform fraction chosen there;
         every spread at every number of points. Empty: `uniform_fraction` everywhere.
+    floor_areas : tuple of (float, float)
+        For each spread of the floors, the mean pixels of the images that they were chosen on; empty: unknown.
     twin : bool
         Whether uniform sampling has a segmenter of its own, trained on it alone.
     sharpness : float
@@ -87,6 +89,9 @@ class ModelConfig:
         `architecture` and `encoder` of segmentation_models_pytorch, `input_scale`, further keywords.
     budget : (int, int)
         Sampling points that the model is at home with, rows x columns.
+    closest_spacing : float
+        Mean distance between neighbouring sampling points, in pixels of the image, that hardly any view of its
+        training stayed below; 0 where that is unknown.
     description : str
         One sentence for people.
     training, scores : dict
@@ -109,6 +114,7 @@ class ModelConfig:
     sampler: str = "monge"
     uniform_fraction: float = 0.2
     floors: tuple[tuple[int, float, float], ...] = ()
+    floor_areas: tuple[tuple[float, float], ...] = ()
     twin: bool = False
     sharpness: float = 0.0
     segmenter: dict[str, Any] = field(
@@ -120,6 +126,7 @@ class ModelConfig:
         }
     )
     budget: tuple[int, int] = (128, 256)
+    closest_spacing: float = 0.0
     description: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
@@ -142,6 +149,10 @@ class ModelConfig:
                 raise ModelError(f"floors are points, a spread and a fraction in (0, 1], not {self.floors}.")
         if len({(n, s) for n, s, _ in self.floors}) < len({n for n, _, _ in self.floors}) * len(self._spreads):
             raise ModelError(f"floors hold every spread at every number of points, unlike {self.floors}.")
+        if not 0 <= self.closest_spacing < math.inf:
+            raise ModelError(f"closest_spacing is a number of pixels from 0, not {self.closest_spacing}.")
+        if self.floor_areas and sorted(s for s, _ in self.floor_areas) != self._spreads:
+            raise ModelError(f"floor_areas hold every spread of the floors once, unlike {self.floor_areas}.")
         if not 0 <= self.sharpness <= 4:
             raise ModelError(f"sharpness lies in [0, 4], not {self.sharpness}.")
 
@@ -158,6 +169,7 @@ class ModelConfig:
             "uniform_fraction": number,
             "floors": (tuple,),
             "sharpness": number,
+            "closest_spacing": number,
             "segmenter": (dict,),
             "description": (str,),
             "training": (dict,),
@@ -205,13 +217,17 @@ class ModelConfig:
     def _spreads(self) -> list[float]:
         return sorted({spread for _, spread, _ in self.floors})
 
-    def fraction_at(self, budget: tuple[int, int], method: str = "learnt", spread: float | None = None) -> float:
-        """The uniform fraction at a budget: one of `FRACTIONS` or of `floors`, the nearest to what lies between floors.
+    def fraction_at(
+        self,
+        budget: tuple[int, int],
+        method: str = "learnt",
+        spread: float | None = None,
+        shape: tuple[int, int] | None = None,
+    ) -> float:
+        """The uniform fraction at a budget: one of `FRACTIONS` or of `floors`, see `floor_at`.
 
-        Between floors it is linear in the logarithms. No fraction that nobody has tried is used, and neighbouring
-        budgets share a warp. Far above the largest budget of the floors it is 1: the more points, the less learnt
-        sampling buys, and a steepness chosen for few of them harms. Floors are chosen for learnt sampling alone, and
-        may have gone back to uniform: the methods that it is compared with have one that shows what they do.
+        Floors are chosen for learnt sampling alone, and may have gone back to uniform: the methods that it is compared
+        with have one that shows what they do.
 
         Parameters
         ----------
@@ -222,20 +238,16 @@ class ModelConfig:
         spread : float, optional
             Of the image's density. Without it, the least fraction that an image may have at this budget: 1 tells that
             the density need not be known.
+        shape : (int, int), optional
+            Rows and columns of the image; without it, it counts as large as those that floors were chosen on.
         """
         if not self.floors:
             return self.uniform_fraction
         if method != "learnt":
             return _COMPARED
-        if budget[0] * budget[1] > _TRIED * max(points for points, _, _ in self.floors):
-            return 1.0
-        fractions = [
-            _between(budget[0] * budget[1], {n: f for n, s, f in self.floors if s == at}) for at in self._spreads
-        ]
-        between = (
-            min(fractions) if spread is None else _between(spread, dict(zip(self._spreads, fractions, strict=True)))
-        )
-        return min({*FRACTIONS, *(f for _, _, f in self.floors)}, key=lambda f: abs(math.log(f / between)))
+        pixels = None if shape is None else math.prod(shape)
+        areas = dict(self.floor_areas)
+        return floor_at(self.floors, areas, FRACTIONS, math.prod(budget), spread=spread, pixels=pixels)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -259,18 +271,8 @@ class ModelConfig:
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
         try:
             values["floors"] = tuple((int(n), float(s), float(f)) for n, s, f in values.get("floors", ()))
+            values["floor_areas"] = tuple((float(s), float(a)) for s, a in values.get("floor_areas", ()))
             values["classes"] = tuple(LabelClass(c["name"], c["color"]) for c in data["classes"])
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"The description is incomplete or has a wrong type: {error}.") from error
-
-
-def _between(at: float, known: dict[Any, float]) -> float:
-    """The value at `at`, linear in its logarithm between known places and constant beyond them."""
-    places = sorted(known)
-    above = next((k for k, place in enumerate(places) if place >= at), len(places))
-    if above in (0, len(places)):
-        return float(known[places[min(above, len(places) - 1)]])
-    low, high = places[above - 1], places[above]
-    share = math.log(at / low) / math.log(high / low)
-    return float(known[low] + share * (known[high] - known[low]))

@@ -159,11 +159,12 @@ def place(
     ModelError
         If the budget, the method or the fraction is impossible.
     """
-    chosen = choose(model, budget, method, uniform_fraction=uniform_fraction, seen=seen)
+    chosen = choose(shape, model, budget, method, uniform_fraction=uniform_fraction, seen=seen)
     return bend(shape, model, chosen, sampler)
 
 
 def choose(
+    shape: tuple[int, int],
     model: DeformedSegmenter,
     budget: tuple[int, int],
     method: str = "learnt",
@@ -177,11 +178,11 @@ def choose(
     if method not in METHODS:
         raise ModelError(f"There is no method {method!r}. Choose one of: {', '.join(METHODS)}.")
     config = model.config
-    fraction = config.fraction_at(budget, method) if uniform_fraction is None else uniform_fraction
+    fraction = config.fraction_at(budget, method, shape=shape) if uniform_fraction is None else uniform_fraction
     way = "uniform" if fraction == 1 else method
     known = seen() if model.needs_overview(way) else None
     if known is not None and way == "learnt" and uniform_fraction is None:
-        fraction = config.fraction_at(budget, method, float(spread(known.density)))
+        fraction = config.fraction_at(budget, method, float(spread(known.density)), shape)
         way = "uniform" if fraction == 1 else method
     return Choice(way, fraction, known)
 

@@ -17,6 +17,7 @@ from ..imaging.errors import ImageError
 from ..network.config import ModelConfig, ModelError
 from ..network.expected import CostEstimator
 from . import settings
+from .budgets import budget_limits, default_rows, fit_budget
 from .form import PanelForm, offer, offer_again
 from .images.edits import Edits
 from .images.placing import planes_at, positions, truth_problem
@@ -26,7 +27,7 @@ from .runs.costs import expected_of
 from .runs.live import Wanted
 from .runs.request import BEFORE, Request, with_before
 from .samples import METADATA
-from .texts import budget_limits, budget_text, fit_budget
+from .texts import budget_text
 from .versions.shelf import Shelf
 
 __all__ = ["TRUTH", "Chooser"]
@@ -207,13 +208,9 @@ class Chooser(PanelForm):
         self._budget_changed()
 
     def _set_default_budget(self) -> None:
-        config, own = self.config, self._own_points
-        if config is None:
-            return
-        rows = ((own or settings.read().budget or config.budget[0] * config.budget[1]) / self._aspect()) ** 0.5
-        rows = round(rows) if own else max(round(rows / 8) * 8, 16)
-        # more points than pixels show nothing more
-        self._set_rows(rows if self.source is None else min(rows, self.source.shape[0]))
+        if (config := self.config) is not None:
+            shape, preferred = None if self.source is None else self.source.shape, settings.read().budget
+            self._set_rows(default_rows(config, shape, self._aspect(), own=self._own_points, preferred=preferred))
 
     def _aspect(self) -> float:
         return 2.0 if self.source is None else self.source.shape[1] / self.source.shape[0]
@@ -242,7 +239,7 @@ class Chooser(PanelForm):
         """The budget in words, with what a run will cost as far as earlier ones tell."""
         shape = None if self.source is None else self.source.shape
         expected = expected_of(self.estimator, self.budget, self._methods_shown(), self.config, self.source)
-        self.budget_label.setText(budget_text(self.budget, shape, expected))
+        self.budget_label.setText(budget_text(self.budget, shape, expected, self.config))
 
     def _steepness_changed(self, *_: Any) -> None:
         self.steepness.setEnabled(not self.own_steepness.isChecked())

@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..network.spacing import spacing_note
+
 if TYPE_CHECKING:
     from ..evaluation.sweep import SweepPoint
+    from ..network.config import ModelConfig
     from ..network.expected import Expected
 
 __all__ = [
-    "budget_limits",
     "budget_text",
     "cost_text",
     "curve_sentence",
     "curve_tsv",
-    "fit_budget",
     "percent",
 ]
 
-# Sampling points along a side, and in all.
-_LEAST, _LONGEST, _MOST_POINTS = 8, 4096, 1 << 20
 # Points of mean IoU below which two methods are called equal.
 _THRESHOLD = 0.5
 
 
-def fit_budget(rows: int, aspect: float) -> tuple[int, int]:
-    """Rows and columns of points at an image's aspect (columns over rows), at least 8 each; 4,096 columns at most."""
-    return max(_LEAST, rows), min(max(_LEAST, round(rows * aspect)), _LONGEST)
+def budget_text(
+    budget: tuple[int, int],
+    shape: tuple[int, int] | None,
+    expected: Expected | None = None,
+    config: ModelConfig | None = None,
+) -> str:
+    """The budget as points, and where it is known as a share of the image's pixels and as what a run will cost.
 
-
-def budget_limits(aspect: float) -> tuple[int, int]:
-    """Fewest and most rows of points at an image's aspect: both sides are 8 to 4,096, and there are a million at most.
-
-    An image that is longer than that allows has as many columns, or rows, as are allowed.
+    With a model's configuration also whether points are closer than it was trained on.
     """
-    low = min(max(_LEAST, math.ceil(_LEAST / aspect)), _LONGEST)
-    return low, max(low, int(min(_LONGEST, _LONGEST / aspect, math.sqrt(_MOST_POINTS / aspect))))
-
-
-def budget_text(budget: tuple[int, int], shape: tuple[int, int] | None, expected: Expected | None = None) -> str:
-    """The budget as points, and where it is known as a share of the image's pixels and as what a run will cost."""
     points = budget[0] * budget[1]
     text = f"{budget[0]} x {budget[1]} = {points:,} points"
     if shape is not None:
         text += f", {percent(points / (shape[0] * shape[1]))} of {shape[0]:,} x {shape[1]:,} pixels"
-    return text if expected is None else f"{text}; {cost_text(expected)}"
+    if expected is not None:
+        text += f"; {cost_text(expected)}"
+    note = "" if shape is None or config is None else spacing_note(config, budget, shape)
+    return f"{text}. {note}" if note else text
 
 
 def cost_text(expected: Expected) -> str:

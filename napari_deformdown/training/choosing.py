@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -128,21 +128,22 @@ def choose_floors(
     tried: dict[float, list[float]] = {}
     for fraction in sorted(fractions):
         counts[fraction] = [
-            confusion_of_parts(model, of_kind, b, "learnt", fraction, mirrors) for b, (_, of_kind) in places
+            confusion_of_parts(model, kind.images, b, "learnt", fraction, mirrors) for b, kind in places
         ]
         tried[fraction] = [mean_iou_of(c.sum(0)) for c in counts[fraction]]
         named = {
-            f"{h}x{w}" if len(kinds) == 1 else f"{h}x{w}, spread {s:.3g}": miou
-            for ((h, w), (s, _)), miou in zip(places, tried[fraction], strict=True)
+            f"{h}x{w}" if len(kinds) == 1 else f"{h}x{w}, spread {kind.spread:.3g}": miou
+            for ((h, w), kind), miou in zip(places, tried[fraction], strict=True)
         }
         yield FloorTried(fraction, named)
     flattest_first = sorted(tried, reverse=True)  # of equals the first one counts
     floors = []
-    for points, spread in sorted({(h * w, s) for (h, w), (s, _) in places}):
-        at = [k for k, ((h, w), (s, _)) in enumerate(places) if (h * w, s) == (points, spread)]
+    for points, spread in sorted({(h * w, kind.spread) for (h, w), kind in places}):
+        at = [k for k, ((h, w), kind) in enumerate(places) if (h * w, kind.spread) == (points, spread)]
         floors.append((points, spread, _surest({f: [counts[f][k] for k in at] for f in flattest_first})))
     default = max(flattest_first, key=lambda f: sum(tried[f]))
-    model.config = replace(model.config, uniform_fraction=default, floors=tuple(floors))
+    areas = tuple((kind.spread, kind.pixels) for kind in kinds)
+    model.config = replace(model.config, uniform_fraction=default, floors=tuple(floors), floor_areas=areas)
 
 
 def _surest(counts: Mapping[float, Sequence[NDArray[np.int64]]]) -> float:
@@ -153,16 +154,26 @@ def _surest(counts: Mapping[float, Sequence[NDArray[np.int64]]]) -> float:
     return max(sure, key=sure.__getitem__, default=flattest)
 
 
-def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> list[tuple[float, list[LabelledImage]]]:
-    """Images with the spread of their densities: of one kind, or of two where that says much more about them.
+@dataclass(frozen=True)
+class _Kind:
+    """Images whose densities cover about as much of them, with the mean spread and the mean of their pixels."""
+
+    spread: float
+    pixels: float
+    images: Sequence[LabelledImage]
+
+
+def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> list[_Kind]:
+    """Images of one kind, or of two where that says much more about the spreads of their densities.
 
     One image is no kind: what is chosen by it alone need not suit the next one.
     """
     model.eval()
-    spreads = []
+    spreads, pixels = [], []
     for image in images:
         with image.opened() as (pyramid, _), image_for_model(pyramid, model.config) as seen:
             spreads.append(float(spread_of(look(seen, model).density)))
+            pixels.append(math.prod(seen.shape))
     order = sorted(range(len(images)), key=spreads.__getitem__)
     logs = np.log([spreads[k] for k in order])
     # the split with the least variance within its parts
@@ -174,9 +185,14 @@ def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> list[tu
             kinds = [order[:at], order[at:]]
     # in significant digits: a density in a single cell of very many covers less than any decimal place
     return [
-        (float(f"{np.exp(np.mean([np.log(spreads[k]) for k in kind])):.4g}"), [images[k] for k in kind])
+        _Kind(_mean([spreads[k] for k in kind]), _mean([pixels[k] for k in kind]), [images[k] for k in kind])
         for kind in kinds
     ]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Geometric."""
+    return float(f"{np.exp(np.mean(np.log(values))):.4g}")
 
 
 def choose_twin(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ from ..imaging.pairs import LabelledPair
 from ..network import ModelConfig
 from ..network.channels import ModelInput
 from ..network.inference import image_for_model
-from .scenes import Scene
+from .options import TrainingOptions
+from .scenes import Scene, tallest_view
 
-__all__ = ["channel_statistics", "measured_input", "own_range", "trained_level", "value_range"]
+__all__ = ["channel_statistics", "closest_spacing", "measured_input", "own_range", "trained_level", "value_range"]
 
 # Images of more values are trained on from their first level with no more: 16 million pixels of three channels.
 _VALUES = 3 << 24
@@ -28,6 +30,8 @@ _TAIL = 0.001
 _RANGED = 1 << 21
 # Images that statistics are taken from, and pixels of the level that they are taken from.
 _MEASURED, _COARSE = 64, 1 << 18
+# Sizes that stand for all views of an image, and the part of views that may show it closer.
+_PARTS, _FEW = 100, 0.05
 
 
 def trained_level(pyramid: Pyramid) -> Level:
@@ -60,9 +64,24 @@ def channel_statistics(scenes: Sequence[Scene]) -> tuple[tuple[float, ...], tupl
 
     Of many images, some that are evenly spread.
     """
-    some = (scenes[k] for k in range(0, len(scenes), -(-len(scenes) // _MEASURED)))
-    levels = ([pixels for pixels, _ in scene.levels] for scene in some)
+    levels = ([pixels for pixels, _ in scene.levels] for scene in _some(scenes))
     return _statistics([next((p for p in of if p.shape[1] * p.shape[2] <= _COARSE), of[-1]) for of in levels])
+
+
+def closest_spacing(scenes: Sequence[Scene], options: TrainingOptions) -> float:
+    """Mean distance between neighbouring points that one view in twenty of a training stays below.
+
+    In pixels of the images; of many images, some that are evenly spread.
+    """
+    whole = round(_PARTS * options.whole)
+    parts = np.concatenate([np.ones(whole), np.linspace(*options.height, _PARTS - whole)])
+    found = [
+        parts * tallest_view(scene.shape, ratio) * math.sqrt(ratio / (rows * columns)) * scene.pixel
+        for scene in _some(scenes)
+        for (rows, columns), _ in options.batches
+        for ratio in (columns / rows, rows / columns if options.turn else columns / rows)
+    ]
+    return round(float(np.quantile(np.concatenate(found), _FEW)), 2)
 
 
 def measured_input(pyramids: Sequence[Pyramid]) -> ModelInput:
@@ -87,6 +106,10 @@ def measured_input(pyramids: Sequence[Pyramid]) -> ModelInput:
         planes.append(torch.from_numpy(scaled(pixels, ranged or pyramid.value_range)).movedim(-1, 0))
     mean, std = _statistics(planes)
     return ModelInput(first.channels, tuple(first.channel_names), ranged, mean, std)
+
+
+def _some(scenes: Sequence[Scene]) -> Iterator[Scene]:
+    return (scenes[k] for k in range(0, len(scenes), -(-len(scenes) // _MEASURED)))
 
 
 def _level_within(pyramid: Pyramid, pixels: int) -> Level:

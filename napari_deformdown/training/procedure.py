@@ -16,6 +16,7 @@ from .choosing import FRACTIONS, choose_floors, choose_twin, scores_of
 from .distributed import rank, shared
 from .events import ModelSaved, PartStarted, TrainingEvent, TrainingFinished, TwinTried
 from .joint import train
+from .measuring import closest_spacing
 from .options import TrainingOptions, apply_preset
 from .scenes import Scene
 from .starting import check_batches, new_model
@@ -132,7 +133,10 @@ def _finish(training: Training, models: dict[str, DeformedSegmenter], output: Pa
     if tried is not None:
         record["uniform_on_validation"] = asdict(tried)
     model.config = replace(
-        model.config, training=record, scores={**model.config.scores, "validation": scores} if scores else {}
+        model.config,
+        closest_spacing=closest_spacing(training.scenes, training.options),
+        training=record,
+        scores={**model.config.scores, "validation": scores} if scores else {},
     )
     save_model(model, output)
     yield ModelSaved(str(output), scores)

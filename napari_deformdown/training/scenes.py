@@ -18,7 +18,7 @@ from ..imaging.building import halve
 from ..imaging.level import scaled
 from ..imaging.pairs import IGNORE
 
-__all__ = ["SMALLEST_SIDE", "Scene", "View", "random_view"]
+__all__ = ["SMALLEST_SIDE", "Scene", "View", "random_view", "tallest_view"]
 
 # Edge shares are halved down to about this side; no image to train on is smaller.
 SMALLEST_SIDE = 32
@@ -41,12 +41,15 @@ class Scene:
         (H, W) uint8, `IGNORE` where nothing is known.
     edges : Tensor
         (E, 2): positions of all label-edge pixels, (y, x) in [0, 1].
+    pixel : float
+        Side of a label pixel in pixels of the image, whose finest level the labels need not have.
     """
 
     levels: Levels
     edge_levels: Levels
     labels: Tensor
     edges: Tensor
+    pixel: float = 1.0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -84,7 +87,7 @@ class Scene:
             share, scale = halve(share), scale * 2
             edge_levels.append((torch.from_numpy(np.ascontiguousarray(share.transpose(2, 0, 1))), (scale, scale)))
         where = (edges.nonzero().float() + 0.5) / torch.tensor(labels.shape)
-        return cls(levels, edge_levels, whole, where)
+        return cls(levels, edge_levels, whole, where, math.sqrt(math.prod(full)))
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,11 @@ def _inside(places: Tensor) -> Tensor:
     return ((places > -_ROUNDING) & (places < 1 + _ROUNDING)).all(-1)
 
 
+def tallest_view(shape: tuple[int, int], aspect: float) -> float:
+    """Rows of the largest window of an aspect, columns over rows, that fits into rows and columns."""
+    return min(shape[0], shape[1] / aspect)
+
+
 def random_view(
     scenes: Sequence[Scene],
     generator: torch.Generator,
@@ -207,7 +215,7 @@ def random_view(
     turned = turn and chance() < 0.5
     # sides in the scene, in pixels
     ratio = 1 / aspect if turned else aspect
-    tallest = min(rows, columns / ratio)
+    tallest = tallest_view(scene.shape, ratio)
     part = chance(*height)
     high = tallest * (1.0 if chance() < whole else part)
     size = torch.tensor([high / rows, high * ratio / columns])

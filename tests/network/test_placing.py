@@ -37,13 +37,13 @@ def test_segmenting_what_was_placed_before_is_segmenting(bent_model, image, seen
 
 def test_budgets_of_one_fraction_share_a_warp(bent_model, image, seen) -> None:
     shape = image.shape[:2]
-    chosen = [choose(bent_model, budget, seen=lambda: seen) for budget in ((17, 23), (34, 46))]
+    chosen = [choose(shape, bent_model, budget, seen=lambda: seen) for budget in ((17, 23), (34, 46))]
     assert chosen[0] == chosen[1]
     placed = bend(shape, bent_model, chosen[0])
     assert torch.equal(
         placed.warp.grid(34, 46), place(shape, bent_model, (34, 46), seen=lambda: seen).warp.grid(34, 46)
     )
-    assert choose(bent_model, (17, 23), uniform_fraction=1.0, seen=lambda: seen).way == "uniform"
+    assert choose(shape, bent_model, (17, 23), uniform_fraction=1.0, seen=lambda: seen).way == "uniform"
 
 
 def test_uniform_sampling_does_not_look(bent_model) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_deformdown.finetuning import FinetuneOptions
+from napari_deformdown.network import config, floors
 from napari_deformdown.plugin.graphics import load_triton_beside_opengl
 from napari_deformdown.plugin.panel import SamplingPanel
 from napari_deformdown.samples import blue_marble
@@ -40,6 +41,16 @@ def own_data(tmp_path_factory, monkeypatch):
     return folder
 
 
+@pytest.fixture
+def small_images_count_by_their_points(monkeypatch):
+    """The Earth model would sample the small piece that is shown here uniformly: it was validated on all of it."""
+
+    def floor_at(*given, pixels=None, **more):
+        return floors.floor_at(*given, **more)
+
+    monkeypatch.setattr(config, "floor_at", floor_at)
+
+
 @pytest.fixture(scope="session")
 def earth_piece():
     """Image (600, 1200, 3) and labels (600, 1200) around the Great Lakes."""
@@ -48,7 +59,7 @@ def earth_piece():
 
 
 @pytest.fixture
-def docked(make_napari_viewer, earth_piece, qtbot):
+def docked(small_images_count_by_their_points, make_napari_viewer, earth_piece, qtbot):
     """A shown viewer with image, ground truth and panel."""
     viewer = make_napari_viewer(show=True)
     image, labels = earth_piece

@@ -30,7 +30,9 @@ def image(rng):
 @pytest.fixture
 def frame(image):
     opened = []
-    return SimpleNamespace(key="noise", state="noise", opened=opened, open=lambda progress: opened.append(1) or image)
+    source = SimpleNamespace(shape=image.shape)
+    reading = {"opened": opened, "open": lambda progress: opened.append(1) or image}
+    return SimpleNamespace(key="noise", state="noise", source=source, **reading)
 
 
 @pytest.fixture

@@ -250,7 +250,8 @@ def test_as_many_points_as_were_chosen_by_hand_go_to_the_next_image_and_model(ma
     panel.model.value = "generic"
     generic = panel.budget
     panel.model.value = "earth"
-    assert generic != panel.budget == (128, 256)  # each model's own
+    # each model's own, but no closer than the Earth was trained on
+    assert generic != panel.budget == (72, 144)
     panel.rows.value = 32
     assert panel.budget == (32, 64)
     panel.image.value = viewer.add_image(earth_piece[0][:, :600].copy(), name="square")
@@ -588,10 +589,34 @@ def test_keys_toggle_the_layers(docked, run, qtbot):
         assert viewer.layers[f"learnt: {kind}"].visible is not before
 
 
-def test_budget_text_follows_the_slider(docked):
+def test_budget_text_follows_the_slider(docked, qtbot):
     _, panel = docked
     panel.rows.value = 64
     assert panel.budget_label.text().startswith("64 x 128 = 8,192 points, 1.1 %")
+    assert "closer than" not in panel.budget_label.text()
+    panel.rows.value = 128
+    assert "Points 4.7 px apart are closer than this model was trained on" in panel.budget_label.text()
+    label = panel.budget_label
+    qtbot.waitUntil(lambda: label.height() >= label.heightForWidth(label.width()), timeout=5000)
+    panel.model.value = "generic"  # trained on nothing yet
+    assert "closer than" not in panel.budget_label.text()
+
+
+def test_a_small_piece_of_what_a_model_was_validated_on_is_sampled_uniformly(make_napari_viewer, earth_piece, run):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(earth_piece[0], name="piece")
+    _, panel = viewer.window.add_plugin_dock_widget("napari-deformdown", "Learnt downsampling")
+    panel.model.value = "earth"
+    panel.rows.value = 64
+    run(panel)
+    results = panel.comparison.results
+    assert results["learnt"].record["uniform_fraction"] == 1
+    np.testing.assert_array_equal(results["learnt"].points, results["uniform"].points)
+    assert "uniform" in panel.verdict.text().lower()
+    panel.own_steepness.setChecked(False)  # whoever wants it steep gets it
+    panel.steepness.setValue(panel.steepness.maximum() // 2)
+    run(panel)
+    assert panel.comparison.results["learnt"].record["uniform_fraction"] < 1
 
 
 def test_cancel_keeps_the_earlier_result(docked, run, qtbot, slow_levels):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from napari_deformdown.evaluation import MethodScore, SweepPoint
 from napari_deformdown.network.expected import Expected
-from napari_deformdown.plugin.texts import budget_limits, budget_text, cost_text, curve_sentence, curve_tsv, fit_budget
+from napari_deformdown.plugin.texts import budget_text, cost_text, curve_sentence, curve_tsv
 
 
 def test_a_budget_is_points_a_share_and_what_a_run_will_cost():
@@ -18,6 +18,13 @@ def test_a_budget_is_points_a_share_and_what_a_run_will_cost():
     assert text == "128 x 256 = 32,768 points, 0.22 % of 2,700 x 5,400 pixels"
     assert budget_text((184, 184), (9, 9)).endswith(", 41,798 % of 9 x 9 pixels")
     assert budget_text((128, 256), (2700, 5400), Expected(0.42, 4.5)) == f"{text}; about 0.4 s, 4.5 MB read"
+
+
+def test_a_budget_says_when_its_points_are_closer_than_the_model_was_trained_on(tiny_model):
+    config = replace(tiny_model.config, closest_spacing=5.0)
+    assert budget_text((128, 256), (2700, 5400), None, config) == budget_text((128, 256), (2700, 5400))
+    close = budget_text((128, 256), (300, 600), Expected(0.42, 4.5), config)
+    assert "about 0.4 s, 4.5 MB read. Points 2.3 px apart" in close
 
 
 @pytest.mark.parametrize(
@@ -33,25 +40,6 @@ def test_a_budget_is_points_a_share_and_what_a_run_will_cost():
 )
 def test_costs_have_no_more_digits_than_are_known(seconds, megabytes, words):
     assert cost_text(Expected(seconds, megabytes)) == words
-
-
-def test_a_budget_follows_the_aspect():
-    assert fit_budget(64, 2.0) == (64, 128)
-    assert fit_budget(4, 0.01) == (8, 8)
-
-
-@given(st.floats(0.001, 1000))
-def test_limits_keep_the_aspect_and_a_million_points(aspect):
-    low, high = budget_limits(aspect)
-    assert 8 <= low <= high <= 4096
-    rows, columns = fit_budget(high, aspect)
-    assert rows * columns <= 1.01 * 2**20
-    for end in (low, high):
-        rows, columns = fit_budget(end, aspect)
-        # what a session may hold
-        assert 8 <= columns <= 4096
-        # half a column is rounding
-        assert abs(columns - rows * aspect) <= 0.5 or low == high
 
 
 def curve(learnt: list[float | None], uniform: list[float | None], overview: int = 0) -> list[SweepPoint]:

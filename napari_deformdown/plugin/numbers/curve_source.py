@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..texts import fit_budget
+from ..budgets import fit_budget
 
 if TYPE_CHECKING:
     from ...imaging import Pyramid

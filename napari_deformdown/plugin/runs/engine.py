@@ -192,7 +192,8 @@ class Engine:
         from ...network.placing import choose
 
         fraction = request.fraction if method == "learnt" else None
-        chosen = choose(model, request.budget, method, uniform_fraction=fraction, seen=seen)
+        shape = request.frame.source.shape
+        chosen = choose(shape, model, request.budget, method, uniform_fraction=fraction, seen=seen)
         own = (chosen.way, chosen.fraction, _sampler(request, method))
         return chosen, (request.frame.state, *self._model_key(request), *own)
 

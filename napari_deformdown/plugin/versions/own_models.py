@@ -55,7 +55,8 @@ class OwnModel:
         """
         described = f"Own classes on the network of {self.source}. Paint some of each class, then fine-tune."
         config = load_config(self.source)
-        config = replace(config, name=self.name, classes=self.classes, description=described, floors=(), twin=False)
+        unknown = {"floors": (), "floor_areas": (), "closest_spacing": 0.0, "twin": False}
+        config = replace(config, name=self.name, classes=self.classes, description=described, **unknown)
         return config if self.reads is None else self.reads.applied(config)
 
     def load(self, device: str) -> DeformedSegmenter:
