@@ -6,4 +6,5 @@ set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/_setup.sh"
 set_up all,test xvfb
 cd -- "$ROOT"
-exec "$VENV/bin/python" -m pytest --numprocesses 2 --dist loadfile "$@"
+# pytest rewrites hundreds of napari's modules: once for all of its processes, where bytecode may be kept.
+exec env PYTHONDONTWRITEBYTECODE= "$VENV/bin/python" -m pytest --numprocesses 2 --dist loadfile "$@"

@@ -48,6 +48,6 @@ def spacing_note(config: ModelConfig, budget: tuple[int, int], shape: tuple[int,
         return ""
     known, above = f"{config.closest_spacing:.2g} px", f"{float(f'{most:.2g}'):,.0f} points"
     return (
-        f"Points {spacing:.2g} px apart are closer than this model was trained on ({known}): above {above} masks may get "
-        "worse."
+        f"Points {spacing:.2g} px apart are closer than this model was trained on ({known}): "
+        f"above {above} masks may get worse."
     )
