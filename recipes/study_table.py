@@ -13,7 +13,7 @@ from napari_deformdown.training import PRESETS
 
 from .ablation import PARTS
 
-__all__ = ["METHODS", "ablation_table", "equal_time_table", "table"]
+__all__ = ["METHODS", "ablation_table", "crops_table", "equal_time_table", "table"]
 
 METHODS = ("uniform", "learnt")
 
@@ -61,6 +61,20 @@ def equal_time_table(folder: Path, preset: str = "default") -> str:
             gains = [100 * (value - uniform) for value, _, uniform in values if uniform is not None]
             rest = f"{statistics.fmean(known):.3f} | {_cell(gains, '+.1f')}"
         lines.append(f"| {name} | {budget} | {learnt:.3f} | {milliseconds:.0f} | {rest} |")
+    return "\n".join(lines) + "\n"
+
+
+def crops_table(folder: Path) -> str:
+    """Shipped models on pieces of their images, as `crops` left them in a folder, as Markdown."""
+    lines = [
+        "| pieces of | px | points | px apart | uniform | learnt | steep as by points alone |",
+        "|---|---|---|---:|---:|---:|---:|",
+    ]
+    for path in sorted(folder.glob("*.json")):
+        for row in json.loads(path.read_text("utf-8")):
+            apart = f"{row['spacing']}{' (!)' * (row['spacing'] < 0.9 * row['closest_spacing'])}"
+            cells = [row["set"], " x ".join(map(str, row["shape"])), row["budget"], apart]
+            lines.append(f"| {' | '.join([*cells, *(f'{row[k]:.3f}' for k in ('uniform', 'learnt', 'by points'))])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -14,7 +14,7 @@ from benchmarks.plugin.report import table as plugin_table
 from napari_deformdown.network.catalogue import list_models, load_config
 from napari_deformdown.network.config import ModelConfig
 
-from .study_table import ablation_table, equal_time_table
+from .study_table import ablation_table, crops_table, equal_time_table
 from .study_table import table as study_table
 
 __all__ = ["PAGES", "cost_table", "fill", "score_table"]
@@ -68,6 +68,7 @@ def fill(text: str) -> str:
         "plugin": plugin_table(_result("plugin")).rstrip(),
         "study": study_table(RESULTS / "study").rstrip(),
         "ablation": ablation_table(RESULTS / "ablation").rstrip(),
+        "crops": crops_table(RESULTS / "crops").rstrip(),
         "equal": equal_time_table(RESULTS / "study").rstrip(),
     }
     for name, table in tables.items():

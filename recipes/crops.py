@@ -1,0 +1,130 @@
+"""Do models hold on pieces of their images, where as many points lie closer: uniform and learnt sampling on crops.
+
+`python -m recipes.crops SET --data FOLDER --output CROPS` cuts pieces out of a set's held-out images, around pixels
+that are not background, scores the shipped model on them, and writes the rows to `CROPS/SET.json`;
+`python -m recipes.crops --table CROPS` prints what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_deformdown.evaluation import LabelledImage, iou
+from napari_deformdown.evaluation.metrics import of_the_truth
+from napari_deformdown.geometry import spread
+from napari_deformdown.imaging import open_image
+from napari_deformdown.network import DeformedSegmenter, image_for_model, load_model, look
+from napari_deformdown.training.choosing import pooled_confusion
+
+from .__main__ import RECIPES
+from .labelled import Pair
+from .study_table import crops_table
+
+__all__ = ["rows_of"]
+
+# Sides of a piece as parts of its image's, and pieces of a set, at least.
+PART, PIECES = 0.4, 12
+# Distances between points, in those that hardly any view of the training stayed below.
+SPACINGS = (5.0, 3.5, 2.5, 1.75, 1.25, 0.9, 0.6)
+# Budgets of fewer rows show nothing, and of more points take minutes.
+FEWEST_ROWS, MOST_POINTS = 16, 300_000
+
+
+def pieces(images: Sequence[LabelledImage], seed: int = 0) -> Iterator[Pair]:
+    """Pieces of images and labels around pixels that are not background, within the images' regions."""
+    chance = np.random.default_rng(seed)
+    for image in images:
+        with image.opened() as (pyramid, labels):
+            top, bottom, left, right = image.region or (0, pyramid.shape[0], 0, pyramid.shape[1])
+            pixels = pyramid.levels[0].read(top, bottom, left, right)
+            truth = np.asarray(labels[top:bottom, left:right])
+            size = [min(round(PART * n), of) for n, of in zip(pyramid.shape, truth.shape, strict=True)]
+            content = np.argwhere(truth > 0)
+            for _ in range(math.ceil(PIECES / len(images))):
+                middle = content[chance.integers(len(content))]
+                y, x = (int(np.clip(m - n // 2, 0, of - n)) for m, n, of in zip(middle, size, truth.shape, strict=True))
+                yield pixels[y : y + size[0], x : x + size[1]], truth[y : y + size[0], x : x + size[1]]
+
+
+def rows_of(model: DeformedSegmenter, name: str, images: Sequence[LabelledImage]) -> Iterator[dict[str, Any]]:
+    """Mean IoU over the classes but the first at several spacings, from wide to close.
+
+    "by points" is learnt sampling as steep as the whole image's at as many points.
+    """
+    shown = [LabelledImage(f"piece {k}", open_image(pixels), truth) for k, (pixels, truth) in enumerate(pieces(images))]
+    rows, columns = shown[0].image.shape
+    for factor in SPACINGS:
+        spacing = factor * model.config.closest_spacing
+        budget = round(rows / spacing), round(columns / spacing)
+        if budget[0] < FEWEST_ROWS or math.prod(budget) > MOST_POINTS:
+            continue
+        yield {
+            "set": name,
+            "pieces": len(shown),
+            "shape": [rows, columns],
+            "spacing": round(spacing, 1),
+            "closest_spacing": model.config.closest_spacing,
+            "budget": f"{budget[0]}x{budget[1]}",
+            "uniform": _score(model, shown, budget, "uniform"),
+            "learnt": _score(model, shown, budget, "learnt"),
+            "by points": _by_points(model, shown, budget),
+        }
+
+
+def _score(model: DeformedSegmenter, images: Sequence[LabelledImage], budget: tuple[int, int], method: str) -> float:
+    return _foreground(pooled_confusion(model, images, budget, method))
+
+
+def _by_points(model: DeformedSegmenter, images: Sequence[LabelledImage], budget: tuple[int, int]) -> float:
+    counts = []
+    for image in images:
+        with image_for_model(image.image, model.config) as seen:
+            fraction = model.config.fraction_at(budget, "learnt", float(spread(look(seen, model).density)))
+        counts.append(pooled_confusion(model, [image], budget, "learnt", fraction))
+    return _foreground(np.sum(counts, 0))
+
+
+def _foreground(counts: NDArray[np.int64]) -> float:
+    return round(float(np.nanmean(of_the_truth(iou(counts), counts)[1:])), 4)
+
+
+def main() -> None:
+    """Parse arguments; score or print."""
+    parser = argparse.ArgumentParser(prog="python -m recipes.crops", description=__doc__)
+    parser.add_argument("recipe", nargs="?", choices=sorted(RECIPES))
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of labelled images")
+    parser.add_argument("--output", type=Path, default=Path("crops"), help="folder of results")
+    parser.add_argument("--table", type=Path, metavar="CROPS", help="print what a folder holds")
+    arguments = parser.parse_args()
+    if arguments.table:
+        sys.stdout.write(crops_table(arguments.table))
+        return
+    if not arguments.recipe:
+        parser.error("choose a set")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(1)
+    recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE
+    model = load_model(arguments.recipe, "cpu")
+    name, images = list(recipe.held_out(arguments.data).items())[-1]
+    found = []
+    for row in rows_of(model, name, images):
+        logging.getLogger(__name__).info("%s", row)
+        found.append(row)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / f"{arguments.recipe}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
