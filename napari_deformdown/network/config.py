@@ -79,8 +79,8 @@ class ModelConfig:
     floors : tuple of (int, float, float)
         Number of sampling points, spread of the density (see `geometry.spread`), and the uniform fraction chosen there;
         every spread at every number of points. Empty: `uniform_fraction` everywhere.
-    floor_areas : tuple of (float, float)
-        For each spread of the floors, the mean pixels of the images that they were chosen on; empty: unknown.
+    floor_areas : tuple of (float, int)
+        For each spread of the floors, the pixels of the smallest image that they were chosen on; empty: unknown.
     twin : bool
         Whether uniform sampling has a segmenter of its own, trained on it alone.
     sharpness : float
@@ -114,7 +114,7 @@ class ModelConfig:
     sampler: str = "monge"
     uniform_fraction: float = 0.2
     floors: tuple[tuple[int, float, float], ...] = ()
-    floor_areas: tuple[tuple[float, float], ...] = ()
+    floor_areas: tuple[tuple[float, int], ...] = ()
     twin: bool = False
     sharpness: float = 0.0
     segmenter: dict[str, Any] = field(
@@ -271,7 +271,7 @@ class ModelConfig:
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
         try:
             values["floors"] = tuple((int(n), float(s), float(f)) for n, s, f in values.get("floors", ()))
-            values["floor_areas"] = tuple((float(s), float(a)) for s, a in values.get("floor_areas", ()))
+            values["floor_areas"] = tuple((float(s), int(a)) for s, a in values.get("floor_areas", ()))
             values["classes"] = tuple(LabelClass(c["name"], c["color"]) for c in data["classes"])
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:

@@ -14,7 +14,7 @@ _TRIED = 1.5
 
 def floor_at(
     floors: Sequence[tuple[int, float, float]],
-    areas: Mapping[float, float],
+    areas: Mapping[float, int],
     fractions: Iterable[float],
     points: int,
     *,
@@ -26,7 +26,7 @@ def floor_at(
     Between floors it is linear in the logarithms. No fraction that nobody has tried is used, and neighbouring budgets
     share a warp. Far above the largest budget of the floors it is 1: the more points, the less learnt sampling buys,
     and a steepness chosen for few of them harms. So does a steepness chosen for points that lie far apart where they
-    lie close: an image smaller than those of validation, such as a crop, counts as if points as close covered one of
+    lie close: an image smaller than all of validation's, such as a crop, counts as if points as close covered one of
     those. A larger one counts by its points alone.
 
     Parameters
@@ -34,7 +34,7 @@ def floor_at(
     floors : sequence of (int, float, float)
         Points, spread and fraction, as `ModelConfig.floors`; at least one.
     areas : dict
-        Mean pixels of validation's images by spread, as `ModelConfig.floor_areas`; empty: unknown.
+        Pixels of the smallest of validation's images by spread, as `ModelConfig.floor_areas`; empty: unknown.
     fractions : iterable of float
         Those that have been tried, but for the floors' own.
     points : int
@@ -46,7 +46,7 @@ def floor_at(
     """
 
     def of_kind(kind: float) -> float:
-        closer = max(1.0, areas.get(kind, 0.0) / pixels) if pixels else 1.0
+        closer = max(1.0, areas.get(kind, 0) / pixels) if pixels else 1.0
         known = {n: f for n, s, f in floors if s == kind}
         return 1.0 if points * closer > _TRIED * max(known) else _between(points * closer, known)
 

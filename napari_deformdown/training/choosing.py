@@ -156,10 +156,10 @@ def _surest(counts: Mapping[float, Sequence[NDArray[np.int64]]]) -> float:
 
 @dataclass(frozen=True)
 class _Kind:
-    """Images whose densities cover about as much of them, with the mean spread and the mean of their pixels."""
+    """Images whose densities cover about as much of them: their mean spread, and the pixels of the smallest."""
 
     spread: float
-    pixels: float
+    pixels: int
     images: Sequence[LabelledImage]
 
 
@@ -185,14 +185,13 @@ def _kinds(model: DeformedSegmenter, images: Sequence[LabelledImage]) -> list[_K
             kinds = [order[:at], order[at:]]
     # in significant digits: a density in a single cell of very many covers less than any decimal place
     return [
-        _Kind(_mean([spreads[k] for k in kind]), _mean([pixels[k] for k in kind]), [images[k] for k in kind])
+        _Kind(
+            float(f"{np.exp(np.mean([np.log(spreads[k]) for k in kind])):.4g}"),
+            min(pixels[k] for k in kind),
+            [images[k] for k in kind],
+        )
         for kind in kinds
     ]
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Geometric."""
-    return float(f"{np.exp(np.mean(np.log(values))):.4g}")
 
 
 def choose_twin(

@@ -102,7 +102,7 @@ def test_fractions_follow_the_spread_of_the_density() -> None:
 
 def test_an_image_smaller_than_those_of_validation_counts_as_if_points_as_close_covered_one_of_them() -> None:
     floors = ((100, 1.0, 0.1), (10_000, 1.0, 0.6))
-    config = replace(CONFIG, floors=floors, floor_areas=((1.0, 1e6),))
+    config = replace(CONFIG, floors=floors, floor_areas=((1.0, 10**6),))
     at = {area: config.fraction_at((10, 10), shape=(1000, area // 1000)) for area in (1_000_000, 100_000, 10_000)}
     assert at == {1_000_000: 0.1, 100_000: 0.35, 10_000: 0.6}  # 100, 1,000 and 10,000 points' worth
     assert config.fraction_at((10, 10), shape=(50, 100)) == 1.0  # closer than anything that was tried
@@ -114,17 +114,17 @@ def test_an_image_smaller_than_those_of_validation_counts_as_if_points_as_close_
 
 def test_areas_are_those_of_the_kinds() -> None:
     floors = ((100, 0.1, 0.1), (100, 0.4, 0.1), (10_000, 0.1, 1.0), (10_000, 0.4, 1.0))
-    config = replace(CONFIG, floors=floors, floor_areas=((0.1, 1e6), (0.4, 1e4)))
+    config = replace(CONFIG, floors=floors, floor_areas=((0.1, 10**6), (0.4, 10**4)))
     assert config.fraction_at((10, 10), spread=0.4, shape=(100, 100)) == 0.1
     assert config.fraction_at((10, 10), spread=0.1, shape=(100, 100)) == 1.0
-    for wrong in (((0.1, 1e6),), ((0.1, 1e6), (0.3, 1e4)), ((0.1, 1e6), (0.1, 1e6), (0.4, 1e4))):
+    for wrong in (((0.1, 10**6),), ((0.1, 10**6), (0.3, 10**4)), ((0.1, 10**6), (0.1, 10**6), (0.4, 10**4))):
         with pytest.raises(ModelError, match="floor_areas"):
             replace(config, floor_areas=wrong)
 
 
 def test_a_crop_is_sampled_uniformly_where_its_image_would_not_be() -> None:
     model = with_twin()
-    model.config = replace(model.config, floors=((16 * 24, 0.3, 0.2),), floor_areas=((0.3, 96.0 * 144),))
+    model.config = replace(model.config, floors=((16 * 24, 0.3, 0.2),), floor_areas=((0.3, 96 * 144),))
     whole = np.random.default_rng(0).integers(0, 255, (96, 144, 3), np.uint8)
     crop = np.ascontiguousarray(whole[:48, :72])
     fractions = [segment(Pyramid.from_array(i), model, (16, 24)).record["uniform_fraction"] for i in (whole, crop)]

@@ -64,6 +64,7 @@ def test_kinds_of_images_get_floors_of_their_own(tiny_model, image) -> None:
     list(choose_floors(model, [image, stripes] * 2, BUDGETS))
     spreads = sorted({s for _, s, _ in model.config.floors})
     assert len(spreads) == 2 and len(model.config.floors) == 4
+    assert model.config.floor_areas == tuple((spread, 256 * 384) for spread in spreads)
     assert model.config.fraction_at(BUDGETS[0], spread=spreads[0]) < 1
     assert segment(image.image, model, BUDGETS[0]).density.max() > 1.5
 
@@ -122,6 +123,14 @@ def test_spreads_of_very_steep_densities_are_kept(tiny_model, image, least, monk
     list(choose_floors(tiny_model, [image] * 4, BUDGETS[:1], fractions=(0.2, 1.0)))
     spreads = sorted(s for _, s, _ in tiny_model.config.floors)
     assert spreads == pytest.approx([least, 1.6 * least], rel=1e-3)
+
+
+def test_areas_are_those_of_the_smallest_images(tiny_model, image) -> None:
+    small = LabelledImage(
+        "small", Pyramid.from_array(np.zeros((100, 150, 3), np.uint8)), np.zeros((100, 150), np.uint8)
+    )
+    list(choose_floors(tiny_model, [image, small], BUDGETS[:1], fractions=(0.2, 1.0)))
+    assert [area for _, area in tiny_model.config.floor_areas] == [100 * 150]
 
 
 def test_mirrors_of_uneven_images_count_what_they_show(tiny_model) -> None:

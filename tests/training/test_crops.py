@@ -41,7 +41,7 @@ def test_pieces_lie_within_the_region_that_counts(image) -> None:
 
 def test_rows_go_from_wide_to_close_and_steepness_by_points_is_another_one(image, bent_model, tmp_path) -> None:
     bent_model.config = replace(
-        bent_model.config, closest_spacing=4.0, floors=((600, 0.5, 0.1),), floor_areas=((0.5, 200.0 * 240),)
+        bent_model.config, closest_spacing=4.0, floors=((600, 0.5, 0.1),), floor_areas=((0.5, 200 * 240),)
     )
     found = list(rows_of(bent_model, "squares", [image]))
     assert [row["spacing"] for row in found] == [round(4 * f, 1) for f in SPACINGS if 80 / (4 * f) >= 15.5]

@@ -71,7 +71,7 @@ def test_a_class_that_leaves_with_a_part_is_no_gain():
 def test_what_gains_by_chance_is_not_chosen(tiny_model, monkeypatch, steep, chosen):
     found = {0.2: parts(steep), 1.0: parts([500] * 8)}
     monkeypatch.setattr(module, "confusion_of_parts", lambda *given: found[given[4]])
-    monkeypatch.setattr(module, "_kinds", lambda model, images: [module._Kind(0.3, 1e6, images)])
+    monkeypatch.setattr(module, "_kinds", lambda model, images: [module._Kind(0.3, 10**6, images)])
     list(choose_floors(tiny_model, [object()], [(16, 24)], (0.2, 1.0)))
     assert tiny_model.config.floors == ((16 * 24, 0.3, chosen),)
-    assert tiny_model.config.floor_areas == ((0.3, 1e6),)
+    assert tiny_model.config.floor_areas == ((0.3, 10**6),)
