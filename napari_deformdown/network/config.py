@@ -168,6 +168,7 @@ class ModelConfig:
             "sampler": (str,),
             "uniform_fraction": number,
             "floors": (tuple,),
+            "floor_areas": (tuple,),
             "sharpness": number,
             "closest_spacing": number,
             "segmenter": (dict,),
