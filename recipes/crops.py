@@ -32,7 +32,7 @@ from .__main__ import RECIPES
 from .labelled import Pair
 from .study_table import crops_table
 
-__all__ = ["rows_of"]
+__all__ = ["pieces", "rows_of"]
 
 # Sides of a piece as parts of its image's, and pieces of a set, at least.
 PART, PIECES = 0.4, 12

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_deformdown.evaluation import equal_time
+from napari_deformdown.network.spacing import SLACK
 from napari_deformdown.training import PRESETS
 
 from .ablation import PARTS
@@ -72,7 +73,7 @@ def crops_table(folder: Path) -> str:
     ]
     for path in sorted(folder.glob("*.json")):
         for row in json.loads(path.read_text("utf-8")):
-            apart = f"{row['spacing']}{' (!)' * (row['spacing'] < 0.9 * row['closest_spacing'])}"
+            apart = f"{row['spacing']}{' (!)' * (row['spacing'] < SLACK * row['closest_spacing'])}"
             cells = [row["set"], " x ".join(map(str, row["shape"])), row["budget"], apart]
             lines.append(f"| {' | '.join([*cells, *(f'{row[k]:.3f}' for k in ('uniform', 'learnt', 'by points'))])} |")
     return "\n".join(lines) + "\n"

@@ -79,13 +79,8 @@ def with_classes(
         If there are fewer than two classes.
     """
     config = replace(
-        model.config,
+        model.config.for_other_classes(tuple(classes)),
         name=name or model.config.name,
-        classes=tuple(classes),
-        twin=False,
-        floors=(),
-        floor_areas=(),
-        closest_spacing=0.0,
         uniform_fraction=model.config.uniform_fraction if not model.config.floors else _FRACTION,
         training={"fresh": True, "base": model.config.name},
         scores={},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .floors import floor_at
@@ -249,6 +249,10 @@ class ModelConfig:
         pixels = None if shape is None else math.prod(shape)
         areas = dict(self.floor_areas)
         return floor_at(self.floors, areas, FRACTIONS, math.prod(budget), spread=spread, pixels=pixels)
+
+    def for_other_classes(self, classes: tuple[LabelClass, ...]) -> ModelConfig:
+        """With other classes, and without what training and validation have found out for the own ones."""
+        return replace(self, classes=classes, floors=(), floor_areas=(), closest_spacing=0.0, twin=False)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""

@@ -6,10 +6,10 @@ import math
 
 from .config import ModelConfig
 
-__all__ = ["most_points", "spacing_note"]
+__all__ = ["SLACK", "most_points", "spacing_note"]
 
 # Part of the closest spacing down to which nothing was seen to suffer.
-_SLACK = 0.9
+SLACK = 0.9
 
 
 def most_points(config: ModelConfig, shape: tuple[int, int]) -> int | None:
@@ -44,7 +44,7 @@ def spacing_note(config: ModelConfig, budget: tuple[int, int], shape: tuple[int,
     """
     most = most_points(config, shape)
     spacing = math.sqrt(shape[0] * shape[1] / (budget[0] * budget[1]))
-    if most is None or spacing >= _SLACK * config.closest_spacing:
+    if most is None or spacing >= SLACK * config.closest_spacing:
         return ""
     known, above = f"{config.closest_spacing:.2g} px", f"{float(f'{most:.2g}'):,.0f} points"
     return (

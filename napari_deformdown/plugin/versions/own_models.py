@@ -54,9 +54,8 @@ class OwnModel:
             If it is impossible, or its source is gone.
         """
         described = f"Own classes on the network of {self.source}. Paint some of each class, then fine-tune."
-        config = load_config(self.source)
-        unknown = {"floors": (), "floor_areas": (), "closest_spacing": 0.0, "twin": False}
-        config = replace(config, name=self.name, classes=self.classes, description=described, **unknown)
+        config = load_config(self.source).for_other_classes(self.classes)
+        config = replace(config, name=self.name, description=described)
         return config if self.reads is None else self.reads.applied(config)
 
     def load(self, device: str) -> DeformedSegmenter:
