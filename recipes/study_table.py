@@ -14,7 +14,7 @@ from napari_deformdown.training import PRESETS
 
 from .ablation import PARTS
 
-__all__ = ["METHODS", "ablation_table", "crops_table", "equal_time_table", "table"]
+__all__ = ["METHODS", "ablation_table", "by_size", "crops_table", "equal_time_table", "table"]
 
 METHODS = ("uniform", "learnt")
 
@@ -30,7 +30,7 @@ def table(folder: Path, key: str = "pooled_foreground_miou") -> str:
         f"| {' | '.join(['set', 'budget', *(f'{preset}: {method}' for preset, method in columns)])} |",
         "|---|---|" + "---:|" * len(columns),
     ]
-    for (name, budget), cells in sorted(found.items(), key=lambda item: _by_size(item[0])):
+    for (name, budget), cells in sorted(found.items(), key=lambda item: by_size(item[0])):
         lines.append(f"| {' | '.join([name, budget, *(_cell(cells.get(column, ())) for column in columns)])} |")
     return "\n".join(lines) + "\n"
 
@@ -53,7 +53,7 @@ def equal_time_table(folder: Path, preset: str = "default") -> str:
                 if one.method == "learnt" and one.miou != scores.get((one.budget, "uniform")):
                     found.setdefault((name, one.budget), []).append((one.miou, one.cost, one.uniform))
     lines = ["| set | budget | learnt | ms | uniform in as many ms | gain |", "|---|---|---:|---:|---:|---:|"]
-    for (name, budget), values in sorted(found.items(), key=lambda item: _by_size(item[0])):
+    for (name, budget), values in sorted(found.items(), key=lambda item: by_size(item[0])):
         known = [uniform for _, _, uniform in values if uniform is not None]
         learnt = statistics.fmean(value for value, _, _ in values)
         milliseconds = 1000 * statistics.fmean(cost for _, cost, _ in values)
@@ -87,7 +87,7 @@ def ablation_table(folder: Path, key: str = "pooled_foreground_miou") -> str:
     found = _scores((row for row in _rows(folder) if "without" in row), key, "without")
     if not found:
         return ""
-    places = sorted(found, key=_by_size)
+    places = sorted(found, key=by_size)
     lines = [
         f"| without | {' | '.join(f'{name}, {budget}' for name, budget in places)} |",
         "|---|" + "---:|" * len(places),
@@ -117,7 +117,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     return [row for path in sorted(folder.glob("*.json")) for row in json.loads(path.read_text("utf-8"))]
 
 
-def _by_size(place: tuple[str, str]) -> tuple[str, int]:
+def by_size(place: tuple[str, str]) -> tuple[str, int]:
     """Order of sets and, within them, of budgets."""
     return place[0], int(place[1].split("x")[0])
 

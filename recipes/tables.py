@@ -14,6 +14,7 @@ from benchmarks.plugin.report import table as plugin_table
 from napari_deformdown.network.catalogue import list_models, load_config
 from napari_deformdown.network.config import ModelConfig
 
+from .diagnosis_table import tables as diagnosis_tables
 from .study_table import ablation_table, crops_table, equal_time_table
 from .study_table import table as study_table
 
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "finetuning", "motivation", "plugin", "study")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "diagnosis", "finetuning", "motivation", "plugin", "study")),
 )
 
 
@@ -68,6 +69,7 @@ def fill(text: str) -> str:
         "plugin": plugin_table(_result("plugin")).rstrip(),
         "study": study_table(RESULTS / "study").rstrip(),
         "ablation": ablation_table(RESULTS / "ablation").rstrip(),
+        "diagnosis": diagnosis_tables(RESULTS / "diagnosis").rstrip(),
         "crops": crops_table(RESULTS / "crops").rstrip(),
         "equal": equal_time_table(RESULTS / "study").rstrip(),
     }

@@ -1,0 +1,112 @@
+"""What `diagnosis` left in a folder, as Markdown and as a figure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .study_table import by_size
+
+__all__ = ["DENSITIES", "figure", "tables"]
+
+DENSITIES = ("uniform", "learnt", "oracle")
+_COLOURS = {"uniform": "#1f77b4", "learnt": "#ff7f0e", "oracle": "#2ca02c"}
+# Octaves with fewer objects say nothing.
+_FEWEST = 3
+
+Row = Mapping[str, Any]
+
+
+def tables(folder: Path) -> str:
+    """IoU, ceiling and IoU at the points by class and budget, and what is found of objects by their size."""
+    rows = _rows(folder)
+    lines = [
+        "| set, class | budget | " + " | ".join(f"{d}: IoU (ceiling, at points)" for d in DENSITIES) + " |",
+        "|---|---|" + "---:|" * len(DENSITIES),
+    ]
+    for name, budget, cell in _cells(rows):
+        for kind in cell["uniform"]["ceiling"]:
+            shown = (
+                f"{row['iou'].get(kind, 0):.3f} ({row['ceiling'][kind]:.3f}, {row['sampled'].get(kind, 0):.3f})"
+                for row in cell.values()
+            )
+            lines.append(f"| {name}, {kind} | {budget} | {' | '.join(shown)} |")
+    lines += [
+        "",
+        "| set, class | budget | side, px | objects | " + " | ".join(f"{d}: found (points)" for d in DENSITIES) + " |",
+        "|---|---|---:|---:|" + "---:|" * len(DENSITIES),
+    ]
+    tightest = dict.fromkeys(name for name, _, _ in _cells(rows))
+    for name, budget, cell in _cells(rows):
+        if tightest[name] not in (None, budget):
+            continue
+        tightest[name] = budget
+        for at in cell["uniform"]["sides"]:
+            if at["objects"] < _FEWEST:
+                continue
+            same = (_at(row["sides"], at) for row in cell.values())
+            shown = (f"{one['found']:.2f} ({one['points']:.1f})" for one in same)
+            side = f"{at['from']:.0f} to {2 * at['from']:.0f}"
+            lines.append(f"| {name}, {at['class']} | {budget} | {side} | {at['objects']} | {' | '.join(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def figure(folder: Path, path: Path) -> None:
+    """Draw what is found of objects by how many points lie across them, a panel for each set and class."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    rows = _rows(folder)
+    panels = list(dict.fromkeys((row["set"], one["class"]) for row in rows for one in row["across"]))
+    panels = [panel for panel in panels if len(_curve(rows, panel, "uniform")) > 1]
+    columns = 3
+    down = -(-len(panels) // columns)
+    drawn = Figure(figsize=(3.4 * columns, 2.5 * down), layout="constrained")
+    for number, panel in enumerate(panels):
+        axes = drawn.add_subplot(down, columns, number + 1)
+        for density in DENSITIES:
+            curve = _curve(rows, panel, density)
+            axes.plot(list(curve), list(curve.values()), "o-", color=_COLOURS[density], label=density, markersize=4)
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda points, _: f"{points:g}"))
+        axes.set_ylim(0, 1)
+        axes.set_title(f"{panel[0]}: {panel[1]}", fontsize=9)
+        axes.grid(True, linewidth=0.4, alpha=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    drawn.supxlabel("sampling points across an object, from so many to twice as many", fontsize=10)
+    drawn.supylabel("share of it that is found", fontsize=10)
+    handles, names = drawn.axes[0].get_legend_handles_labels()
+    drawn.legend(handles, names, loc="outside upper center", ncols=len(DENSITIES), frameon=False)
+    drawn.savefig(path, dpi=110)
+
+
+def _curve(rows: Sequence[Row], panel: tuple[str, str], density: str) -> dict[float, float]:
+    """Mean share found by points across, over all budgets."""
+    sums: dict[float, list[float]] = {}
+    for row in rows:
+        if (row["set"], row["density"]) != (panel[0], density):
+            continue
+        for one in row["across"]:
+            if one["class"] == panel[1]:
+                total = sums.setdefault(one["from"], [0, 0.0])
+                total[0] += one["objects"]
+                total[1] += one["objects"] * one["found"]
+    return {start: found / count for start, (count, found) in sorted(sums.items()) if count >= _FEWEST}
+
+
+def _cells(rows: Sequence[Row]) -> list[tuple[str, str, dict[str, Row]]]:
+    """Set, budget and its rows by density, from few points to many."""
+    found: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault((row["set"], row["budget"]), {})[row["density"]] = row
+    return [(*key, {d: found[key][d] for d in DENSITIES}) for key in sorted(found, key=by_size)]
+
+
+def _at(octaves: Sequence[Row], like: Row) -> Row:
+    return next(one for one in octaves if (one["class"], one["from"]) == (like["class"], like["from"]))
+
+
+def _rows(folder: Path) -> list[Row]:
+    return [row for path in sorted(folder.glob("*.json")) for row in json.loads(path.read_text("utf-8"))]
