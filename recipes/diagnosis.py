@@ -32,7 +32,7 @@ from napari_deformdown.network import DeformedSegmenter, Segmentation, image_for
 from napari_deformdown.network.placing import Choice, Overview, bend
 
 from .__main__ import RECIPES
-from .diagnosis_table import DENSITIES, figure, tables
+from .diagnosis_table import DENSITIES, class_table, figure, side_table
 
 __all__ = ["Objects", "rows_of"]
 
@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, metavar="PNG", help="with --table: draw it here too")
     arguments = parser.parse_args()
     if arguments.table:
-        sys.stdout.write(tables(arguments.table))
+        sys.stdout.write(f"{class_table(arguments.table)}\n{side_table(arguments.table)}")
         if arguments.figure:
             figure(arguments.table, arguments.figure)
         return

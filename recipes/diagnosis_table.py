@@ -9,46 +9,49 @@ from typing import Any
 
 from .study_table import by_size
 
-__all__ = ["DENSITIES", "figure", "tables"]
+__all__ = ["DENSITIES", "class_table", "figure", "side_table"]
 
 DENSITIES = ("uniform", "learnt", "oracle")
 _COLOURS = {"uniform": "#1f77b4", "learnt": "#ff7f0e", "oracle": "#2ca02c"}
-# Octaves with fewer objects say nothing.
-_FEWEST = 3
+# Octaves with fewer objects say nothing, nor do those that hardly any point lies on.
+_FEWEST, _LEAST = 3, 0.1
 
 Row = Mapping[str, Any]
 
 
-def tables(folder: Path) -> str:
-    """IoU, ceiling and IoU at the points by class and budget, and what is found of objects by their size."""
-    rows = _rows(folder)
+def class_table(folder: Path) -> str:
+    """IoU, ceiling and IoU at the points by class and budget, as Markdown."""
     lines = [
         "| set, class | budget | " + " | ".join(f"{d}: IoU (ceiling, at points)" for d in DENSITIES) + " |",
         "|---|---|" + "---:|" * len(DENSITIES),
     ]
-    for name, budget, cell in _cells(rows):
+    for name, budget, cell in _cells(folder):
         for kind in cell["uniform"]["ceiling"]:
             shown = (
                 f"{row['iou'].get(kind, 0):.3f} ({row['ceiling'][kind]:.3f}, {row['sampled'].get(kind, 0):.3f})"
                 for row in cell.values()
             )
             lines.append(f"| {name}, {kind} | {budget} | {' | '.join(shown)} |")
-    lines += [
-        "",
+    return "\n".join(lines) + "\n"
+
+
+def side_table(folder: Path) -> str:
+    """What is found of objects by their size, at the tightest budget of each set, as Markdown."""
+    lines = [
         "| set, class | budget | side, px | objects | " + " | ".join(f"{d}: found (points)" for d in DENSITIES) + " |",
         "|---|---|---:|---:|" + "---:|" * len(DENSITIES),
     ]
-    tightest = dict.fromkeys(name for name, _, _ in _cells(rows))
-    for name, budget, cell in _cells(rows):
-        if tightest[name] not in (None, budget):
+    done = set()
+    for name, budget, cell in _cells(folder):
+        if name in done:
             continue
-        tightest[name] = budget
+        done.add(name)
         for at in cell["uniform"]["sides"]:
-            if at["objects"] < _FEWEST:
+            same = [_at(row["sides"], at) for row in cell.values()]
+            if at["objects"] < _FEWEST or max(one["points"] for one in same) < _LEAST:
                 continue
-            same = (_at(row["sides"], at) for row in cell.values())
             shown = (f"{one['found']:.2f} ({one['points']:.1f})" for one in same)
-            side = f"{at['from']:.0f} to {2 * at['from']:.0f}"
+            side = f"{at['from']:g} to {2 * at['from']:g}"
             lines.append(f"| {name}, {at['class']} | {budget} | {side} | {at['objects']} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
 
@@ -96,10 +99,10 @@ def _curve(rows: Sequence[Row], panel: tuple[str, str], density: str) -> dict[fl
     return {start: found / count for start, (count, found) in sorted(sums.items()) if count >= _FEWEST}
 
 
-def _cells(rows: Sequence[Row]) -> list[tuple[str, str, dict[str, Row]]]:
+def _cells(folder: Path) -> list[tuple[str, str, dict[str, Row]]]:
     """Set, budget and its rows by density, from few points to many."""
     found: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in rows:
+    for row in _rows(folder):
         found.setdefault((row["set"], row["budget"]), {})[row["density"]] = row
     return [(*key, {d: found[key][d] for d in DENSITIES}) for key in sorted(found, key=by_size)]
 

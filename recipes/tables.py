@@ -14,7 +14,7 @@ from benchmarks.plugin.report import table as plugin_table
 from napari_deformdown.network.catalogue import list_models, load_config
 from napari_deformdown.network.config import ModelConfig
 
-from .diagnosis_table import tables as diagnosis_tables
+from .diagnosis_table import class_table, side_table
 from .study_table import ablation_table, crops_table, equal_time_table
 from .study_table import table as study_table
 
@@ -24,7 +24,10 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("ceilings", "diagnosis", "finetuning", "motivation", "plugin", "study")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("ceilings", "diagnosis", "finetuning", "motivation", "plugin", "study")
+    ),
 )
 
 
@@ -69,7 +72,8 @@ def fill(text: str) -> str:
         "plugin": plugin_table(_result("plugin")).rstrip(),
         "study": study_table(RESULTS / "study").rstrip(),
         "ablation": ablation_table(RESULTS / "ablation").rstrip(),
-        "diagnosis": diagnosis_tables(RESULTS / "diagnosis").rstrip(),
+        "diagnosis-classes": class_table(RESULTS / "diagnosis").rstrip(),
+        "diagnosis-sides": side_table(RESULTS / "diagnosis").rstrip(),
         "crops": crops_table(RESULTS / "crops").rstrip(),
         "equal": equal_time_table(RESULTS / "study").rstrip(),
     }

@@ -13,7 +13,7 @@ from napari_deformdown.geometry import make_warp
 from napari_deformdown.imaging import IGNORE, Pyramid
 from napari_deformdown.network import segment
 from recipes.diagnosis import Objects, rows_of
-from recipes.diagnosis_table import DENSITIES, figure, tables
+from recipes.diagnosis_table import DENSITIES, class_table, figure, side_table
 
 BUDGETS = ((16, 20), (64, 80))
 
@@ -98,10 +98,9 @@ def test_uniform_sampling_is_the_models_own_and_not_the_twins(image, make_tiny_m
 def test_tables_and_figure_of_what_a_folder_holds(image, bent_model, tmp_path) -> None:
     rows = rows_of(bent_model, "squares", [image], BUDGETS)
     (tmp_path / "squares.json").write_text(json.dumps(rows), "utf-8")
-    classes, sides = tables(tmp_path).split("\n\n")
-    assert len(classes.splitlines()) == 2 + 2 * len(BUDGETS)  # both classes
+    assert len(class_table(tmp_path).splitlines()) == 2 + 2 * len(BUDGETS)  # both classes
     # at the tightest budget alone, and where there are at least three objects
-    (line,) = sides.splitlines()[2:]
+    (line,) = side_table(tmp_path).splitlines()[2:]
     assert line.startswith("| squares, lesion | 16x20 | 4 to 8 | 4 |")
     assert line.count("(") == len(DENSITIES)
     pytest.importorskip("matplotlib")
