@@ -42,6 +42,7 @@ FRACTION = 0.2
 FINER = 4
 
 Counts = NDArray[np.int64]
+Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Objects:
         """Pixels of a mask on each object."""
         return np.bincount(self.ids[mask], minlength=len(self.pixels) + 1)[1:]
 
-    def points(self, warp: Warp, budget: tuple[int, int], shape: tuple[int, int], corner: tuple[int, int]) -> Any:
+    def points(self, warp: Warp, budget: tuple[int, int], shape: tuple[int, int], corner: tuple[int, int]) -> Points:
         """Sampling points on each object, in fractions of one; `ids` begin at the corner (y, x) of the image."""
         grid = warp.grid(FINER * budget[0], FINER * budget[1])[0].reshape(-1, 2).numpy()
         place = np.floor(grid * shape).astype(np.int64) - corner
