@@ -3,7 +3,8 @@
 `python -m recipes.diagnosis SET --data FOLDER --output DIAGNOSIS` looks at the shipped model's held-out images and
 writes `DIAGNOSIS/SET.json`; `--table DIAGNOSIS` prints what is there, `--figure PNG` with it draws how much of objects
 is found by how many points lie across them. The oracle's density is the edge target of the true labels. Uniform
-sampling runs through the model's own segmenter, not through its twin: the question is what the points are worth.
+sampling runs through the model's own segmenter: the question is what the points are worth. Where the model has a twin,
+"twin" is uniform sampling through that one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ from napari_deformdown.network import DeformedSegmenter, Segmentation, image_for
 from napari_deformdown.network.placing import Choice, Overview, bend
 
 from .__main__ import RECIPES
-from .diagnosis_table import DENSITIES, class_table, figure, side_table
+from .diagnosis_table import DENSITIES, TWIN, class_table, figure, side_table
 
 __all__ = ["Objects", "rows_of"]
 
@@ -101,19 +103,19 @@ def rows_of(
     "iou" is that of the masks at full resolution, "ceiling" that of the true labels after sampling and back, "sampled"
     that at the sampling points. "sides" are objects by their side, the root of their pixels, and "across" by the points
     across them, the root of their number: for each octave from there on, how many objects there are, the mean share of
-    their pixels that was found, and the mean number of points on them. The model is left without its twin.
+    their pixels that was found, and the mean number of points on them.
     """
-    model.twin, model.config = None, replace(model.config, twin=False)
+    densities = DENSITIES if model.twin is None else (*DENSITIES, TWIN)
     classes = len(model.config.classes)
     tallies = {
         (budget, density): _Tally(*(np.zeros((classes, classes), np.int64) for _ in range(3)), [])
         for budget in budgets
-        for density in DENSITIES
+        for density in densities
     }
     for image in images:
         logging.getLogger(__name__).info("%s: %s", name, image.name)
         with image.opened() as (pyramid, labels):
-            for key, tally in _looked_at(model, image, pyramid, np.asarray(labels), budgets):
+            for key, tally in _looked_at(model, image, pyramid, np.asarray(labels), budgets, densities):
                 mine = tallies[key]
                 mine.whole += tally.whole
                 mine.ceiling += tally.ceiling
@@ -163,6 +165,7 @@ def _looked_at(
     pyramid: Pyramid,
     labels: NDArray[np.uint8],
     budgets: Sequence[tuple[int, int]],
+    densities: Sequence[str],
 ) -> Iterator[tuple[tuple[tuple[int, int], str], _Tally]]:
     """One image under every density at every budget."""
     shape, classes = pyramid.shape, len(model.config.classes)
@@ -173,10 +176,11 @@ def _looked_at(
     objects, shares = Objects.of(truth), TrueShares(counted, classes)
     with image_for_model(pyramid, model.config) as seen:
         overview = look(seen, model)
-    for density in DENSITIES:
+    for density in densities:
         placed = bend(shape, model, _choice(density, overview, labels))
         for budget in budgets:
-            result = segment(pyramid, model, budget, "learnt", placed=placed)
+            with _through(model, twin=density == TWIN):
+                result = segment(pyramid, model, budget, "learnt", placed=placed)
             found = result.labels(0, (top, bottom, left, right))
             points = objects.points(placed.warp, budget, shape, (top, left))
             at_points = majority(shares.at(placed.warp, budget))
@@ -195,9 +199,20 @@ def _looked_at(
             )
 
 
+@contextmanager
+def _through(model: DeformedSegmenter, *, twin: bool) -> Iterator[None]:
+    """Uniform sampling by the model's twin, or by its own segmenter."""
+    there = model.twin
+    model.twin = there if twin else None
+    try:
+        yield
+    finally:
+        model.twin = there
+
+
 def _choice(density: str, overview: Overview, labels: NDArray[np.uint8]) -> Choice:
     """Uniform sampling with the overview's context all the same, the model's density, or the one of the labels."""
-    if density == "uniform":
+    if density in ("uniform", TWIN):
         return Choice("uniform", 1.0, overview)
     if density == "oracle":
         size = overview.density.shape[-2], overview.density.shape[-1]

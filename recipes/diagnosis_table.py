@@ -9,9 +9,11 @@ from typing import Any
 
 from .study_table import by_size
 
-__all__ = ["DENSITIES", "class_table", "figure", "side_table"]
+__all__ = ["DENSITIES", "TWIN", "class_table", "figure", "side_table"]
 
 DENSITIES = ("uniform", "learnt", "oracle")
+# Uniform sampling through a model's twin.
+TWIN = "twin"
 _COLOURS = {"uniform": "#1f77b4", "learnt": "#ff7f0e", "oracle": "#2ca02c"}
 # Octaves with fewer objects say nothing, nor do those that hardly any point lies on.
 _FEWEST, _LEAST = 3, 0.1
@@ -21,16 +23,15 @@ Row = Mapping[str, Any]
 
 def class_table(folder: Path) -> str:
     """IoU, ceiling and IoU at the points by class and budget, as Markdown."""
-    lines = [
-        "| set, class | budget | " + " | ".join(f"{d}: IoU (ceiling, at points)" for d in DENSITIES) + " |",
-        "|---|---|" + "---:|" * len(DENSITIES),
-    ]
+    heads = [*(f"{d}: IoU (ceiling, at points)" for d in DENSITIES), "uniform by the twin: IoU"]
+    lines = [f"| set, class | budget | {' | '.join(heads)} |", "|---|---|" + "---:|" * len(heads)]
     for name, budget, cell in _cells(folder):
         for kind in cell["uniform"]["ceiling"]:
-            shown = (
+            shown = [
                 f"{row['iou'].get(kind, 0):.3f} ({row['ceiling'][kind]:.3f}, {row['sampled'].get(kind, 0):.3f})"
-                for row in cell.values()
-            )
+                for row in (cell[d] for d in DENSITIES)
+            ]
+            shown.append(f"{cell[TWIN]['iou'].get(kind, 0):.3f}" if TWIN in cell else "")
             lines.append(f"| {name}, {kind} | {budget} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
 
@@ -47,7 +48,7 @@ def side_table(folder: Path) -> str:
             continue
         done.add(name)
         for at in cell["uniform"]["sides"]:
-            same = [_at(row["sides"], at) for row in cell.values()]
+            same = [_at(cell[d]["sides"], at) for d in DENSITIES]
             if at["objects"] < _FEWEST or max(one["points"] for one in same) < _LEAST:
                 continue
             shown = (f"{one['found']:.2f} ({one['points']:.1f})" for one in same)
@@ -104,7 +105,7 @@ def _cells(folder: Path) -> list[tuple[str, str, dict[str, Row]]]:
     found: dict[tuple[str, str], dict[str, Row]] = {}
     for row in _rows(folder):
         found.setdefault((row["set"], row["budget"]), {})[row["density"]] = row
-    return [(*key, {d: found[key][d] for d in DENSITIES}) for key in sorted(found, key=by_size)]
+    return [(*key, found[key]) for key in sorted(found, key=by_size)]
 
 
 def _at(octaves: Sequence[Row], like: Row) -> Row:

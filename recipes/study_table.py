@@ -39,7 +39,7 @@ def equal_time_table(folder: Path, preset: str = "default") -> str:
     """Learnt sampling against uniform sampling that takes as many seconds, by set and budget, as Markdown.
 
     Means over images and over those seeds whose learnt sampling has not gone back to uniform, with the spread of what
-    it gains; nothing is extrapolated beyond the budgets that were measured.
+    it gains; seeds whose uniform sampling was not measured at as many seconds are left out where others were.
     """
     found: dict[tuple[str, str], list[tuple[float, float, float | None]]] = {}
     for path in sorted(folder.glob("*.json")):
@@ -54,13 +54,15 @@ def equal_time_table(folder: Path, preset: str = "default") -> str:
                     found.setdefault((name, one.budget), []).append((one.miou, one.cost, one.uniform))
     lines = ["| set | budget | learnt | ms | uniform in as many ms | gain |", "|---|---|---:|---:|---:|---:|"]
     for (name, budget), values in sorted(found.items(), key=lambda item: by_size(item[0])):
-        known = [uniform for _, _, uniform in values if uniform is not None]
+        known = [value for value in values if value[2] is not None]
+        values = known or values
         learnt = statistics.fmean(value for value, _, _ in values)
         milliseconds = 1000 * statistics.fmean(cost for _, cost, _ in values)
         rest = "not measured | "
-        if len(known) == len(values):
-            gains = [100 * (value - uniform) for value, _, uniform in values if uniform is not None]
-            rest = f"{statistics.fmean(known):.3f} | {_cell(gains, '+.1f')}"
+        if known:
+            uniform = [of for _, _, of in known if of is not None]
+            gains = [100 * (value - of) for (value, _, _), of in zip(known, uniform, strict=True)]
+            rest = f"{statistics.fmean(uniform):.3f} | {_cell(gains, '+.1f')}"
         lines.append(f"| {name} | {budget} | {learnt:.3f} | {milliseconds:.0f} | {rest} |")
     return "\n".join(lines) + "\n"
 

@@ -29,7 +29,8 @@ class EqualCost:
     miou : float
         Of the row.
     uniform : float or None
-        Mean IoU of uniform sampling at that cost; None where it lies outside of what was measured.
+        The best mean IoU that uniform sampling reaches at that cost or less; None where the cost lies outside of what
+        was measured.
     """
 
     budget: str
@@ -50,8 +51,8 @@ def equal_time(rows: Sequence[Row]) -> list[EqualCost]:
     Parameters
     ----------
     rows : sequence of mappings
-        From `average`. Between those of "uniform" its mean IoU is linear in the logarithm of the seconds; where two of
-        them took equally long the better one counts. Nothing is extrapolated.
+        From `average`. Between those of "uniform" its mean IoU is linear in the logarithm of the seconds; where one
+        that took as long or less reaches more, that counts. Nothing is extrapolated.
     """
     return _equal(rows, lambda row: float(row["seconds"]))
 
@@ -157,8 +158,11 @@ def _equal(rows: Sequence[Row], cost: Callable[[Row], float]) -> list[EqualCost]
     for row in rows:
         if row["method"] == "uniform" or row["miou"] is None:
             continue
-        inside = known[0] <= cost(row) <= known[-1]
-        uniform = float(np.interp(math.log(cost(row)), places, values)) if inside else None
+        uniform = None
+        if known[0] <= cost(row) <= known[-1]:
+            # whoever may spend more may also spend less: more points are not always better
+            cheaper = max(best[c] for c in known if c <= cost(row))
+            uniform = max(cheaper, float(np.interp(math.log(cost(row)), places, values)))
         found.append(EqualCost(row["budget"], row["method"], cost(row), row["miou"], uniform))
     return found
 

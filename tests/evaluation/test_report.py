@@ -55,6 +55,14 @@ def test_pieces_between_three_budgets_are_each_their_own_line() -> None:
     assert found[1].uniform == pytest.approx(0.8 + 0.6 * math.log10(0.5))
 
 
+def test_where_more_points_are_not_always_better_uniform_sampling_may_take_fewer() -> None:
+    rows = [row("uniform", s, m) for s, m in ((0.1, 0.5), (1.0, 0.7), (10.0, 0.2), (100.0, 0.9))]
+    at = math.sqrt(10)
+    found = equal_time([*rows, row("learnt", at, 0.6), row("learnt", 10 * at, 0.6), row("learnt", 80.0, 0.6)])
+    # half way down and half way up the line between its neighbours lies lower; near its end it is higher
+    assert [e.uniform for e in found] == [0.7, 0.7, pytest.approx(0.2 + 0.7 * math.log10(8))]
+
+
 def test_nothing_is_extrapolated() -> None:
     rows = [row("uniform", 0.1, 0.5), row("uniform", 0.4, 0.7)]
     found = equal_time([*rows, row("learnt", 0.05, 0.6), row("learnt", 0.5, 0.8), row("learnt", 0.4, 0.8)])

@@ -13,7 +13,7 @@ from napari_deformdown.geometry import make_warp
 from napari_deformdown.imaging import IGNORE, Pyramid
 from napari_deformdown.network import segment
 from recipes.diagnosis import Objects, rows_of
-from recipes.diagnosis_table import DENSITIES, class_table, figure, side_table
+from recipes.diagnosis_table import DENSITIES, TWIN, class_table, figure, side_table
 
 BUDGETS = ((16, 20), (64, 80))
 
@@ -88,11 +88,16 @@ def test_what_is_found_is_what_the_masks_hold(image, labels, bent_model) -> None
     assert ceiling["oracle"] > ceiling["uniform"]
 
 
-def test_uniform_sampling_is_the_models_own_and_not_the_twins(image, make_tiny_model) -> None:
+def test_uniform_sampling_is_the_models_own_and_the_twins_is_beside_it(image, make_tiny_model) -> None:
     model, other = make_tiny_model(seed=1), make_tiny_model(seed=2)
-    alone = rows_of(make_tiny_model(seed=1), "squares", [image], BUDGETS[:1])
+    alone = rows_of(model, "squares", [image], BUDGETS[:1])
     model.twin = other.segmenter
-    assert rows_of(model, "squares", [image], BUDGETS[:1]) == alone
+    *rows, twin = rows_of(model, "squares", [image], BUDGETS[:1])
+    assert rows == alone and model.twin is other.segmenter
+    masks = segment(image.image, model, BUDGETS[0], "uniform").labels()
+    there, true = (masks == 1) & (image.labels != IGNORE), image.labels == 1
+    assert twin["iou"]["Gefäß"] == pytest.approx((there & true).sum() / (there | true).sum(), abs=1e-4)
+    assert twin["density"] == TWIN and twin["iou"] != alone[0]["iou"]
 
 
 def test_tables_and_figure_of_what_a_folder_holds(image, bent_model, tmp_path) -> None:
