@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,14 +16,19 @@ from ..imaging.label_ids import joined, shortened
 from ..imaging.pairs import IGNORE, LabelIds, LabelledPair, open_labels
 from ..network import ModelConfig
 from ..network.inference import image_for_model
+from .distributed import rank
 from .measuring import own_range, trained_level
 from .scenes import SMALLEST_SIDE, Scene
 
 __all__ = ["PairScenes", "check_pairs", "open_pair"]
 
+_log = logging.getLogger(__name__)
+
 # Pixels of labels that are counted at a time, and how many such strips lie between two that are looked at in turn.
 _STRIP, _APART = 1 << 22, 8
 _GIGABYTES = 6.0
+# More of an image than this may not be ignored without a word where it could be a class: small objects are no more.
+_MOST = 0.001
 
 
 class PairScenes(Sequence[Scene]):
@@ -94,6 +100,8 @@ def open_pair(pair: LabelledPair, ids: LabelIds) -> tuple[Pyramid, Any]:
 def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfig | None = None) -> None:
     """Open every image and its labels once: better now than in mid-work.
 
+    Labels in memory whose objects seem to be ignored, as masks of 0 and 255 among others, are asked about in the log.
+
     Parameters
     ----------
     pairs : sequence of LabelledPair
@@ -113,6 +121,7 @@ def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfi
     wrong: list[ImageError] = []
     counts = np.zeros(IGNORE + 1, np.int64)
     lazy: list[LabelledPair] = []
+    of_files: dict[Path, NDArray[np.int64]] = {}
     types: dict[Path, np.dtype[Any]] = {}
     for pair in pairs:
         training = pair.split != "validation"
@@ -121,8 +130,9 @@ def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfi
             with image:
                 _check_image(pair, image, config, training)
                 types[pair.image] = image.levels[0].dtype
-            if training and isinstance(labels, np.ndarray):
-                counts += sum(_counted(labels))
+            if isinstance(labels, np.ndarray):
+                of_files[pair.labels] = np.sum(list(_counted(labels)), 0)
+                counts += of_files[pair.labels] * training
             elif training:
                 lazy.append(pair)
         except ImageError as error:
@@ -136,6 +146,9 @@ def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfi
     missing = _missing(counts, ids)
     if missing:
         raise _never_labelled(missing, float(counts[IGNORE] / counts.sum()), ids, config)
+    asked = _all_ignored(of_files, ids)
+    if asked and rank() == 0:
+        _log.warning("%s", _question(asked, ids, config))
 
 
 def _check_types(found: Mapping[Path, np.dtype[Any]]) -> None:
@@ -194,6 +207,34 @@ def _never_labelled(missing: Sequence[int], ignored: float, ids: LabelIds, confi
             f'say so in [data.ids], as in "{ids.ignored[0]}" = {missing[0]}, or choose another id for ignore.'
         )
     return ImageError(f"{said} Add images with labels of every class, map their ids, or leave the class out.")
+
+
+def _all_ignored(of_files: Mapping[Path, NDArray[np.int64]], ids: LabelIds) -> list[Path]:
+    """Labels that hold the background and a good part ignored, and no other class: perhaps masks of 0 and 255.
+
+    None where most labels with other classes ignore pixels too, such as what lies outside of a microscope's field: so
+    do those of an image without objects, then.
+    """
+    if ids.ignore not in ids.ignored:
+        return []
+    others = [bool(of[IGNORE]) for of in of_files.values() if of[1 : ids.classes].any()]
+    if others and 2 * sum(others) >= len(others):
+        return []
+    return [
+        path for path, of in of_files.items() if not of[1 : ids.classes].any() and of[IGNORE] > _MOST * int(of.sum())
+    ]
+
+
+def _question(paths: Sequence[Path], ids: LabelIds, config: ModelConfig | None) -> str:
+    """What is to be said of labels that may be masks of 0 and 255."""
+    # once an id becomes a class, the class's own id does so only where that is said as well
+    own = "" if 1 in (ids.mapping or {}).values() else '"1" = 1 and '
+    return (
+        f"Of {shortened(path.name for path in paths)} all that is not {config.classes[0].name if config else 'class 0'}"
+        f" is ignored (id {shortened(ids.ignored)}), unlike in other labels: where that is a class, save it with the "
+        f'class\'s id, or say so in [data.ids], as in {own}"{ids.ignore}" = 1; where nothing is known there, all is '
+        "well."
+    )
 
 
 def _at_centres(labels: Any, shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,6 +141,55 @@ def test_a_class_that_no_label_to_train_on_holds_is_an_error_that_names_it(tmp_p
     with pytest.raises(ImageError, match=r"holds the classes 2, 3\. Add images") as error:
         check_pairs([make_pair(tmp_path, "d")], LabelIds(4))
     assert "ignored" not in str(error.value)
+
+
+def change_labels(pair: LabelledPair, change) -> None:
+    labels = np.asarray(Image.open(pair.labels)).copy()
+    Image.fromarray(change(labels)).save(pair.labels)
+
+
+def said(caplog, pairs, ids) -> str:
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        check_pairs(pairs, ids, CONFIG)
+    assert len(caplog.records) <= 1
+    return caplog.text
+
+
+def test_masks_of_0_and_255_among_others_are_asked_about(tmp_path, caplog) -> None:
+    pairs = [make_pair(tmp_path, name) for name in "abcd"]
+    assert not said(caplog, pairs, IDS)
+    pairs[1] = LabelledPair(pairs[1].image, pairs[1].labels, "b", "validation")
+    for pair in pairs[:2]:
+        change_labels(pair, lambda labels: 255 * labels)
+    words = said(caplog, pairs, IDS)
+    assert "Of a.png, b.png all that is not a is ignored (id 255)" in words and '"1" = 1 and "255" = 1' in words
+    # what it says to do is of use
+    assert not said(caplog, pairs, LabelIds(2, {1: 1, 255: 1}))
+    # some other labels ignore pixels as well, but most do not
+    change_labels(pairs[2], lambda labels: np.where(np.arange(128) < 9, 255, labels).astype(np.uint8))
+    pairs.append(make_pair(tmp_path, "e"))
+    assert "Of a.png, b.png all" in said(caplog, pairs, IDS)
+
+
+def test_labels_that_are_partly_unknown_are_not_asked_about(tmp_path, caplog) -> None:
+    pairs = [make_pair(tmp_path, name) for name in "abcd"]
+    # nothing is known outside of a round field, whether there are objects or none
+    outside = np.hypot(*np.ogrid[-47.5:48, -63.5:64]) > 60
+    for pair in pairs:
+        keep = 0 if pair.name == "a" else 1
+        change_labels(pair, lambda labels, keep=keep: np.where(outside, 255, keep * labels).astype(np.uint8))
+    assert not said(caplog, pairs, IDS)
+    # an image without objects, a few pixels of it unknown
+    more = [make_pair(tmp_path, name) for name in "efg"]
+    change_labels(
+        more[0], lambda labels: np.where(np.arange(labels.size).reshape(labels.shape) < 9, 255, 0).astype("u1")
+    )
+    assert not said(caplog, more, IDS)
+    # nothing is ignored, or it was said in so many words what is
+    change_labels(more[0], lambda labels: np.where(labels, 7, 0).astype(np.uint8))
+    assert not said(caplog, more, LabelIds(2, {7: IGNORE}))
+    assert not said(caplog, more, LabelIds(2, {7: 1, 1: 1}, None))
 
 
 def test_labels_that_are_not_in_memory_are_read_for_classes_that_are_nowhere_else(tmp_path, monkeypatch) -> None:
