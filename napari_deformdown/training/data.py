@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -15,6 +15,7 @@ from ..imaging import ImageError, Pyramid, open_image
 from ..imaging.label_ids import joined, shortened
 from ..imaging.pairs import IGNORE, LabelIds, LabelledPair, open_labels
 from ..network import ModelConfig
+from ..network.channels import channels_for
 from ..network.inference import image_for_model
 from .distributed import rank
 from .measuring import own_range, trained_level
@@ -97,7 +98,9 @@ def open_pair(pair: LabelledPair, ids: LabelIds) -> tuple[Pyramid, Any]:
         raise
 
 
-def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfig | None = None) -> None:
+def check_pairs(
+    pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfig | None = None, *, channels_chosen: bool = False
+) -> None:
     """Open every image and its labels once: better now than in mid-work.
 
     Labels in memory whose objects seem to be ignored, as masks of 0 and 255 among others, are asked about in the log.
@@ -110,6 +113,9 @@ def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfi
         What the labels' ids stand for.
     config : ModelConfig, optional
         Of the model to be trained: with it, whether its channels are there is looked at too.
+    channels_chosen : bool
+        Whether somebody has said which channels the model reads; else they are those of an image, and where images
+        differ, those count that most have.
 
     Raises
     ------
@@ -123,12 +129,18 @@ def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfi
     lazy: list[LabelledPair] = []
     of_files: dict[Path, NDArray[np.int64]] = {}
     types: dict[Path, np.dtype[Any]] = {}
+    channels: dict[Path, tuple[str, ...] | int] = {}
+    unfit: list[Path] = []
     for pair in pairs:
         training = pair.split != "validation"
         try:
             image, labels = open_pair(pair, ids)
             with image:
-                _check_image(pair, image, config, training)
+                channels[pair.image] = tuple(image.channel_names) or image.channels
+                if config is not None and not _fits(image, config):
+                    unfit.append(pair.image)
+                if training:
+                    _check_size(pair, image)
                 types[pair.image] = image.levels[0].dtype
             if isinstance(labels, np.ndarray):
                 of_files[pair.labels] = np.sum(list(_counted(labels)), 0)
@@ -137,6 +149,8 @@ def check_pairs(pairs: Sequence[LabelledPair], ids: LabelIds, config: ModelConfi
                 lazy.append(pair)
         except ImageError as error:
             wrong.append(error)
+    if config is not None and unfit:
+        wrong.insert(0, _of_other_channels(channels, unfit, config, channels_chosen))
     if wrong:
         raise joined(wrong)
     if config is not None and config.value_range is None:
@@ -162,12 +176,48 @@ def _check_types(found: Mapping[Path, np.dtype[Any]]) -> None:
         )
 
 
-def _check_image(pair: LabelledPair, image: Pyramid, config: ModelConfig | None, training: bool) -> None:
-    """Whether a model can be trained on an image, or be validated on it."""
-    if config is not None:
-        image_for_model(image, config).close()
+def _fits(image: Pyramid, config: ModelConfig) -> bool:
+    """Whether an image has the channels of a model."""
+    try:
+        channels_for(image.name, image.channels, image.channel_names, config)
+    except ImageError:
+        return False
+    image_for_model(image, config).close()
+    return True
+
+
+def _of_other_channels(
+    found: Mapping[Path, tuple[str, ...] | int], unfit: Sequence[Path], config: ModelConfig, chosen: bool
+) -> ImageError:
+    """The error that tells images with other channels: than somebody has chosen, else than most images have."""
+    # without names, a second and a fourth channel may be opacity, which is left out
+    kinds = {path: {2: 1, 4: 3}.get(of, of) if isinstance(of, int) else of for path, of in found.items()}
+    odd = {kinds[path] for path in unfit}
+    usual, times = max(Counter(kinds.values()).items(), key=lambda of: (of[1], of[0] not in odd))
+    if chosen:
+        at = f" at the positions {shortened(config.channel_indices)}" if config.channel_indices else ""
+        wanted = f"[model] says {_channels(config.channel_names or config.channels)}{at}"
+        advice = "leave them out, or say other channels in [model]"
+    else:
+        wanted = f"{times} of {len(found)} images {'has' if times == 1 else 'have'} {_channels(usual)}"
+        advice = "or leave them out"
+        if usual in odd:  # the image that the channels are from differs
+            unfit = [path for path in found if kinds[path] != usual]
+    said = shortened(f"{path} has {_channels(found[path])}" for path in unfit)
+    return ImageError(f"{wanted}, but {said}. Convert these images, {advice}.")
+
+
+def _channels(of: tuple[str, ...] | int) -> str:
+    """Channels for people, by their names or how many they are."""
+    if isinstance(of, int):
+        return f"{of} channel{'s' * (of != 1)}"
+    return f"the channel{'s' * (len(of) != 1)} {shortened(of)}"
+
+
+def _check_size(pair: LabelledPair, image: Pyramid) -> None:
+    """Whether an image is large enough to be trained on."""
     rows, columns = trained_level(image).shape
-    if training and min(rows, columns) < SMALLEST_SIDE:
+    if min(rows, columns) < SMALLEST_SIDE:
         raise ImageError(
             f"{pair.image} has {rows} x {columns} pixels, but an image to train on has at least {SMALLEST_SIDE} a side."
         )

@@ -89,7 +89,8 @@ def _checked_config(plan: TrainingPlan) -> ModelConfig:
         # where the first image is broken, all that are broken are named
         check_pairs(pairs, plan.ids)
         raise
-    check_pairs(pairs, plan.ids, config)
+    chosen = not plan.model.keys().isdisjoint(("channels", "channel_names", "channel_indices"))
+    check_pairs(pairs, plan.ids, config, channels_chosen=chosen)
     if config.value_range is None:
         config = replace(config, value_range=value_range(plan.training_pairs, config))
     return config

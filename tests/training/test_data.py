@@ -219,10 +219,28 @@ def test_images_that_do_not_fit_the_model_or_are_too_small_are_all_named(tmp_pat
     tifffile.imwrite(pairs[1].image, np.zeros((96, 128), np.uint8))
     pairs[1] = LabelledPair(pairs[1].image, pairs[1].labels, "b", "validation")
     pairs[2] = make_pair(tmp_path, "c", (16, 128))
-    with pytest.raises(ImageError, match=r"(?s)image a has 2 channels.*image b has 1 channel.*c\.tif has 16 x 128"):
+    with pytest.raises(ImageError, match=r"(?s)a\.tif has 2 channels.*b\.tif has 1 channel\..*c\.tif has 16 x 128"):
         check_pairs(pairs, IDS, CONFIG)
     # what is only looked at may be as small as it likes
     check_pairs([pairs[3], LabelledPair(pairs[2].image, pairs[2].labels, "c", "validation")], IDS, CONFIG)
+
+
+@pytest.mark.parametrize("odd", [0, 3])
+def test_the_channels_that_most_images_have_count(odd, tmp_path) -> None:
+    """Whichever image the configuration's channels are from."""
+    pairs = [make_pair(tmp_path, name) for name in "abcd"]
+    grey = pairs[odd]
+    tifffile.imwrite(grey.image, np.zeros((96, 128), np.uint8))
+    one = replace(CONFIG, channels=1, mean=(0.5,), std=(0.25,))
+    config = one if odd == 0 else CONFIG
+    with pytest.raises(ImageError, match=r"^3 of 4 images have 3 channels, but .* Convert .* leave them out") as error:
+        check_pairs(pairs, IDS, config)
+    assert [p.image.name for p in pairs if str(p.image) in str(error.value)] == [grey.image.name]
+    assert f"{grey.image.name} has 1 channel." in str(error.value) and "trained" not in str(error.value)
+    # what somebody has said counts more
+    with pytest.raises(ImageError, match=r"^\[model\] says 1 channel, but .* has 3 channels") as error:
+        check_pairs(pairs, IDS, one, channels_chosen=True)
+    assert [p for p in pairs if str(p.image) in str(error.value)] == [p for p in pairs if p is not grey]
 
 
 def test_images_of_one_bit_need_no_range(tmp_path) -> None:
