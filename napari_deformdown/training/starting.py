@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..network import DeformedSegmenter, ModelConfig, ModelError, load_model
+from ..network.catalogue import find_model, list_models
 from .options import TrainingOptions
 
 __all__ = ["LITE0", "check_batches", "new_model", "start_from"]
@@ -80,10 +81,21 @@ def start_from(model: DeformedSegmenter, source: str | Path | DeformedSegmenter,
     if str(source) == LITE0:
         return _start_from_lite0(model)
     named = source.config.name if isinstance(source, DeformedSegmenter) else str(source)
-    given = source if isinstance(source, DeformedSegmenter) else load_model(source, "cpu")
+    given = source if isinstance(source, DeformedSegmenter) else load_model(_found(source), "cpu")
     if heads is None:
         heads = [c.name for c in given.config.classes] == [c.name for c in model.config.classes]
     return _copy(given.state_dict(), model, named, heads)
+
+
+def _found(source: str | Path) -> Path:
+    """The folder of a model to start from."""
+    try:
+        return find_model(source)
+    except ModelError as error:
+        raise ModelError(
+            f"There is nothing called {str(source)!r} to start from. Say {LITE0} for weights of ImageNet, a folder "
+            f"with a model.json, or one of the models: {', '.join(list_models())}."
+        ) from error
 
 
 def _copy(weights: dict[str, Tensor], model: nn.Module, source: str, heads: bool) -> int:

