@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,9 +79,23 @@ def find_pairs(images: Path, labels: Path) -> list[LabelledPair]:
         if alone:
             raise ImageError(
                 f"{folder} holds {kind} for which {wanted} has no {other} of the same name: {shortened(alone)}. Add "
-                f"them, or take these {kind} out of the folder."
+                f"them, or take these {kind} out of the folder{_longer_name(found)}."
             )
     return [LabelledPair(path, found["labels"][stem], stem) for stem, path in sorted(found["images"].items())]
+
+
+def _longer_name(found: Mapping[str, Mapping[str, Path]]) -> str:
+    """What to do where names of labels begin with those of images, as many programs write them; else empty."""
+    for stem, path in sorted(found["images"].items()):
+        for longer, labels in sorted(found["labels"].items()):
+            # 10 begins no name of 103
+            if longer.startswith(stem) and longer[len(stem) :][:1] in tuple("_-. "):
+                return (
+                    f"; labels of other names, as {labels.name} may be for {path.name}, can be renamed, or for a "
+                    "training listed in a CSV file with columns image and labels, which is named in [data] as table "
+                    "instead of the folders"
+                )
+    return ""
 
 
 def _by_stem(folder: Path, kind: str) -> dict[str, Path]:

@@ -95,6 +95,12 @@ def test_images_and_labels_pair_by_name_whatever_their_endings(folders):
         (["a.tif"], ["a.png", "b.png"], "has no images of the same name: b.png. Add"),
         (["a.tif"], ["a.png", "a.ome.tif"], "several labels of one name: a (a.ome.tif, a.png)"),
         (["a.tif", "a.jpg"], ["a.png"], "several images of one name: a (a.jpg, a.tif)"),
+        (
+            ["10.tif", "11.tif"],
+            ["10.png", "110.png"],
+            "same name: 11.tif. Add them, or take these images out of the folder.",
+        ),
+        (["9.tif", "10.tif"], ["9.png", "10_mask.png"], "as 10_mask.png may be for 10.tif, can be renamed, or"),
         (["readme.txt"], ["a.png"], "holds no images"),
         (["a.tif"], [], "holds no labels"),
         ([f"{k:02}.tif" for k in range(14)] + ["a.tif"], ["a.png"], "08.tif, 09.tif and 4 more. Add"),
