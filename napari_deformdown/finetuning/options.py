@@ -7,6 +7,7 @@ from types import NoneType
 from typing import Any
 
 from ..network.config import ModelError
+from ..network.typing_words import wrong_type
 
 __all__ = ["OTHERS", "FinetuneOptions"]
 
@@ -92,7 +93,7 @@ class FinetuneOptions:
             if default is None or isinstance(default, float):
                 wanted = (int, float, *([NoneType] if default is None else []))
             if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
-                raise ModelError(f"{field.name} has the wrong type: {value!r}.")
+                raise ModelError(wrong_type(field.name, value, wanted))
         if self.seed < 0:
             raise ModelError(f"seed is not negative, unlike {self.seed}.")
         if self.steps < 1 or self.points < 1:

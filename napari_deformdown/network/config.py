@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .floors import floor_at
+from .typing_words import wrong_type
 
 __all__ = ["FORMAT", "FRACTIONS", "METHODS", "SHARPNESS", "LabelClass", "ModelConfig", "ModelError"]
 
@@ -179,7 +180,7 @@ class ModelConfig:
         for key, types in wanted.items():
             value = getattr(self, key)
             if not isinstance(value, types) or isinstance(value, bool):
-                raise ModelError(f"{key} has the wrong type: {value!r}.")
+                raise ModelError(wrong_type(key, value, types))
         for key in ("twin", "context"):
             if not isinstance(getattr(self, key), bool):
                 raise ModelError(f"{key} is true or false, not {getattr(self, key)!r}.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from ..network.config import SHARPNESS, ModelConfig, ModelError
+from ..network.typing_words import wrong_type
 
 __all__ = ["PRESETS", "Preset", "TrainingOptions", "apply_preset"]
 
@@ -162,7 +163,7 @@ class TrainingOptions:
             value, default = getattr(self, field.name), field.default
             wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
             if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
-                raise ModelError(f"{field.name} has the wrong type: {value!r}.")
+                raise ModelError(wrong_type(field.name, value, wanted))
 
 
 def _is_batch(batch: Any) -> bool:

@@ -49,7 +49,10 @@ def test_what_somebody_chose_stays() -> None:
     [
         ({"steps": 0}, "at least 1"),
         ({"steps": "many"}, "steps has the wrong type"),
-        ({"joint": 1}, "joint has the wrong type"),
+        ({"steps": 1.5}, "steps has the wrong type: it is a whole number, not 1.5"),
+        ({"rotation": "thirty"}, "rotation has the wrong type: it is a number, not 'thirty'"),
+        ({"height": 0.5}, "height has the wrong type: it is a list, not 0.5"),
+        ({"joint": 1}, "joint has the wrong type: it is true or false, not 1"),
         ({"batches": (((4, 4), 2),)}, "at least 8 x 8"),
         ({"fraction": (0.5, 0.1)}, "fraction is a range"),
         ({"uniform_share": 1.5}, "uniform_share lies in"),
