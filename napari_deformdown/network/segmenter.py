@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from typing import Any
 
 import torch
@@ -59,6 +61,7 @@ class LibrarySegmenter(nn.Module):
                 **options,
             )
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            _check_encoder(encoder)
             raise ModelError(
                 f"segmentation_models_pytorch cannot make {architecture} with encoder {encoder}: {error}"
             ) from error
@@ -79,6 +82,20 @@ class LibrarySegmenter(nn.Module):
         return F.avg_pool2d(logits, scale) if scale > 1 else logits
 
 
+def _check_encoder(encoder: str) -> None:
+    """Say names that are like that of an encoder which does not exist; there are more than a thousand."""
+    import timm
+    from segmentation_models_pytorch.encoders import encoders
+
+    # after a colon comes an address; older names of timm's are known to the library alone
+    if encoder in encoders or ":" in encoder or timm.is_model(re.sub("^(tu|timm)-(?=.)", "", encoder)):
+        return
+    names = [*(name for name in encoders if not name.startswith("timm-")), *(f"tu-{m}" for m in timm.list_models())]
+    close = difflib.get_close_matches(encoder, names, 4)
+    hint = f"Did you mean {' or '.join(close)}?" if close else "Others are tu-mobilenetv3_small_100 and resnet34."
+    raise ModelError(f"segmentation_models_pytorch has no encoder {encoder!r}. {hint}")
+
+
 def make_segmenter(options: dict[str, Any], channels: int, classes: int) -> nn.Module:
     """The segmenter that a model's configuration describes.
 
@@ -87,6 +104,10 @@ def make_segmenter(options: dict[str, Any], channels: int, classes: int) -> nn.M
     ModelError
         If the library has no such network.
     """
-    if not {"architecture", "encoder"} <= set(options):
-        raise ModelError("A segmenter is described by at least its architecture and its encoder.")
+    missing = [key for key in ("architecture", "encoder") if not isinstance(options.get(key), str)]
+    if missing:
+        raise ModelError(
+            f"A segmenter is described by the names of its architecture and its encoder; {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing."
+        )
     return LibrarySegmenter(**{**options, "channels": channels, "classes": classes})

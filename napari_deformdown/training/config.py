@@ -117,6 +117,7 @@ def load_plan(path: Path) -> TrainingPlan:
         _check_keys(training, [f.name for f in fields(TrainingOptions)], "[training]")
         model, training = _tuples(model), _tuples(training)
         _check_values("[model]", ModelConfig, _checkable(model, name, classes))
+        _check_segmenter(model.get("segmenter"))
         _check_values("[training]", TrainingOptions, training)
         data = _get(table, "data", dict, {})
         ids = _ids(data, len(classes))
@@ -191,6 +192,14 @@ def _check_values(where: str, kind: type, keywords: dict[str, Any]) -> None:
         raise ModelError(f"In {where}, {error}") from error
     except (TypeError, ValueError) as error:
         raise ModelError(f"{where} has a value of the wrong kind: {error}.") from error
+
+
+def _check_segmenter(segmenter: Mapping[str, Any] | None) -> None:
+    """Whether the table names a network; what is left out is not filled in, for not all go together."""
+    for key, example in (("architecture", "Unet"), ("encoder", "tu-mobilenetv3_small_100")):
+        if segmenter is not None and not isinstance(segmenter.get(key), str):
+            wrong = "is missing" if key not in segmenter else f"is a text, not {segmenter[key]!r},"
+            raise ModelError(f'{key} {wrong} in [model.segmenter]. Say it, as in {key} = "{example}".')
 
 
 def _ids(data: Mapping[str, Any], classes: int) -> LabelIds:

@@ -175,7 +175,21 @@ TABLE = '[data]\ntable = "pairs.csv"\n'
         (DATA + CLASSES + "[model]\nscores = {}\n", None, "[model] has an unknown entry 'scores'"),
         (DATA + CLASSES + "[model]\nbudget = [4, 4]\n", None, "In [model], A budget has at least 8 x 8"),
         (DATA + CLASSES + "[model]\nbudget = 64\n", None, "In [model], budget needs 2 numbers"),
-        (DATA + CLASSES + "[model]\nchannels = 'all'\n", None, "In [model], channels has the wrong type"),
+        (
+            DATA + CLASSES + "[model]\nchannels = 'all'\n",
+            None,
+            "In [model], channels has the wrong type: it is a whole number, not 'all'.",
+        ),
+        (
+            DATA + CLASSES + "[model.segmenter]\nencoder = 'resnet18'\n",
+            None,
+            'architecture is missing in [model.segmenter]. Say it, as in architecture = "Unet".',
+        ),
+        (
+            DATA + CLASSES + "[model.segmenter]\narchitecture = 'Unet'\nencoder = 18\n",
+            None,
+            "encoder is a text, not 18, in [model.segmenter].",
+        ),
         (
             DATA + CLASSES + "[training]\nstepz = 3\n",
             None,

