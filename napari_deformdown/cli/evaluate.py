@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..imaging.errors import ImageError
 from ..samples.errors import MissingDataError
 from .arguments import parse_budgets, parse_count, parse_methods, parse_path
+from .messages import say
 from .outputs import check_files, model_files
 from .progress import Bars
 
@@ -98,7 +99,7 @@ def _run(options: argparse.Namespace) -> int:
 
     def tell(name: str, error: ImageError) -> None:
         failed.append(name)
-        sys.stderr.write(f"napari-deformdown: {name} is left out: {' '.join(str(error).split())}\n")
+        say(f"{name} is left out: {error}")
 
     with Bars() as bars:
         check_images(model, images, bars)

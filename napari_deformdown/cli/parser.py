@@ -14,6 +14,7 @@ from ..imaging.errors import Cancelled, ImageError
 from ..network.config import ModelError
 from ..samples.errors import MissingDataError
 from . import batch, compare, demo, evaluate, export, finetune, models, segment, sweep, train
+from .messages import Messages, say
 
 __all__ = ["BAD_INPUT", "FAILED", "main"]
 
@@ -33,7 +34,10 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 1 for a failure in mid-work."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.DEBUG if options.debug else logging.WARNING)
+    if options.debug:
+        logging.basicConfig(level=logging.DEBUG)
+    else:
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Messages()])
     with _any_name_printed():
         return _done(options)
 
@@ -70,8 +74,7 @@ def _any_name_printed() -> Iterator[None]:
 def _say(error: BaseException, code: int, debug: bool, before: str = "") -> int:
     if debug:
         raise error
-    text = " ".join(str(error).split()) or type(error).__name__
-    sys.stderr.write(f"napari-deformdown: {before}{text}\n")
+    say(before + (str(error).strip() or type(error).__name__))
     return code
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import numpy as np
 import pytest
 import tifffile
 
 from napari_deformdown.cli import main, parse_at, parse_budget, parse_channels
+from napari_deformdown.cli.messages import Messages
 from napari_deformdown.network import list_models, load_config, load_model, segment
 from napari_deformdown.samples import blue_marble
 
@@ -244,3 +246,13 @@ def test_readme_lines_work_as_they_stand(earth_tiff, tmp_path, monkeypatch):
     code = code.replace('"slide.tif"', repr(str(earth_tiff)))
     exec(code, {})
     assert tifffile.imread(tmp_path / "mask.tif").shape == (2700, 5400)
+
+
+def test_warnings_are_one_line_as_all_that_commands_say(capsys) -> None:
+    handler = Messages()
+    for name, text in (("napari_deformdown.evaluation.evaluate", "Nothing is\nlabelled."), ("tifffile", "odd tag")):
+        handler.emit(logging.LogRecord(name, logging.WARNING, "a.py", 1, "%s", (text,), None))
+    assert capsys.readouterr().err.splitlines() == [
+        "napari-deformdown: Nothing is labelled.",
+        "napari-deformdown: tifffile: odd tag",
+    ]
