@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..imaging.errors import ImageError
-from ..network.config import ModelError
+from ..network.config import ModelConfig, ModelError
 from .arguments import parse_count, parse_path
+from .messages import say
 from .outputs import check_files
 from .progress import Bars
 
 if TYPE_CHECKING:
     from .arguments import Commands
 
-__all__ = ["add_parser", "event_record"]
+__all__ = ["add_parser", "event_record", "summary"]
+
+# Without a terminal, lines of progress for each part.
+_LINES = 10
 
 
 def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -44,6 +48,7 @@ def add_parser(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from ..network import load_config
     from ..training.config import load_plan
 
     plan = load_plan(options.config)
@@ -57,21 +62,26 @@ def _run(options: argparse.Namespace) -> int:
     with _opened(options.events if speaks else None, options) as events, Bars() as bars:
         import torch
 
-        from ..training.events import PartStarted, TrainingResumed, TrainingStep
+        from ..training.events import ModelSaved, PartStarted, TrainingResumed, TrainingStep
         from ..training.joint import TrainingError
         from ..training.run import run_plan
 
         if options.threads:
             torch.set_num_threads(options.threads)
-        stage, at_work = "", False
+        stage, at_work, saved = "", False, False
+        told = not sys.stderr.isatty()
         try:
             for event in run_plan(plan, options.output, device=options.device, restart=options.restart):
                 at_work = at_work or isinstance(event, (TrainingResumed, TrainingStep))
                 if isinstance(event, TrainingStep) and speaks:
                     bars(stage, event.step, event.total)
                     bars.note(f"loss {event.loss:.3f}")
+                    if told and _due(event.step, event.total):
+                        say(f"{stage}: step {event.step} of {event.total}, loss {event.loss:.3f}")
                 elif isinstance(event, PartStarted):
                     stage = f"training, {event.part}"
+                elif isinstance(event, ModelSaved):
+                    saved = True
                 if events is not None:
                     events.write(json.dumps(event_record(event), allow_nan=False) + "\n")
                     events.flush()
@@ -81,8 +91,40 @@ def _run(options: argparse.Namespace) -> int:
                 raise RuntimeError(str(error)) from error
             raise
     if speaks:
+        if saved:
+            for line in summary(load_config(options.output.absolute())):
+                say(line)
         sys.stdout.write(f"{options.output}\n")
     return 0
+
+
+def _due(step: int, total: int) -> bool:
+    """Whether a line tells of a step: ten in all, and none of a training that is through in a moment."""
+    return total >= _LINES and step * _LINES // total > (step - 1) * _LINES // total
+
+
+def summary(config: ModelConfig) -> list[str]:
+    """What validation found out, as sentences for people: scores and choices of each budget; none without it."""
+    scores: dict[tuple[int, int], dict[str, float]] = {}
+    for row in config.scores.get("validation", ()):
+        scores.setdefault(tuple(row["budget"]), {})[row["method"]] = row["miou"]
+    if not scores:
+        return []
+    lines = [
+        f"Mean IoU on the validation images at {rows} x {columns}: "
+        + ", ".join(f"{method} {miou:.3f}" for method, miou in of_budget.items())
+        + f"; chosen for learnt: {_chosen(config, rows * columns)}."
+        for (rows, columns), of_budget in scores.items()
+    ]
+    network = "the twin" if config.twin else "the model's own network"
+    return [*lines, f"Uniform sampling runs through {network}."]
+
+
+def _chosen(config: ModelConfig, points: int) -> str:
+    """The uniform fractions of a budget in words; images of different kinds may have different ones."""
+    fractions = sorted({f for n, _, f in config.floors if n == points}) or [config.uniform_fraction]
+    names = ["uniform sampling" if f == 1 else f"uniform fraction {f:g}" for f in fractions]
+    return " or ".join(names) + (", by the kind of image" if len(names) > 1 else "")
 
 
 def _check_output(folder: Path, restart: bool) -> None:

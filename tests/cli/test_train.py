@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from napari_deformdown.cli import main
-from napari_deformdown.cli.train import event_record
+from napari_deformdown.cli.train import event_record, summary
 from napari_deformdown.imaging import ImageError
-from napari_deformdown.network import ModelError
-from napari_deformdown.training import PartStarted, TrainingError, TrainingResumed, TrainingStep
+from napari_deformdown.network import LabelClass, ModelConfig, ModelError
+from napari_deformdown.training import ModelSaved, PartStarted, TrainingError, TrainingResumed, TrainingStep
 
 CONFIG = """
 [data]
@@ -133,6 +133,64 @@ def test_a_class_that_nothing_is_labelled_as_is_a_sentence_and_code_2(config, tm
 def test_the_command_line_needs_no_torch():
     code = "import sys, napari_deformdown.cli; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def trained(floors=((100, 0.4, 0.05), (400, 0.4, 1.0)), **changes):
+    """The configuration of a model that was validated at 10 x 10 and 20 x 20 points."""
+    scores = [
+        {"budget": list(budget), "method": method, "miou": miou}
+        for budget, method, miou in (
+            ((10, 10), "uniform", 0.5),
+            ((10, 10), "learnt", 0.6254),
+            ((20, 20), "uniform", 0.75),
+            ((20, 20), "learnt", 0.75),
+        )
+    ]
+    classes = (LabelClass("background", "#000000"), LabelClass("gland", "#ffffff"))
+    return ModelConfig("glands", classes, floors=floors, scores={"validation": scores}, **changes)
+
+
+def test_the_summary_says_what_validation_chose() -> None:
+    assert summary(trained(twin=True)) == [
+        "Mean IoU on the validation images at 10 x 10: uniform 0.500, learnt 0.625; "
+        "chosen for learnt: uniform fraction 0.05.",
+        "Mean IoU on the validation images at 20 x 20: uniform 0.750, learnt 0.750; "
+        "chosen for learnt: uniform sampling.",
+        "Uniform sampling runs through the twin.",
+    ]
+    assert summary(trained())[-1] == "Uniform sampling runs through the model's own network."
+
+
+def test_the_summary_names_the_fractions_of_several_kinds_of_image() -> None:
+    lines = summary(trained(((100, 0.1, 0.05), (100, 0.4, 1.0), (400, 0.1, 0.35), (400, 0.4, 0.35))))
+    assert lines[0].endswith("uniform fraction 0.05 or uniform sampling, by the kind of image.")
+    assert lines[1].endswith("learnt: uniform fraction 0.35.")
+
+
+def test_nothing_is_summed_up_without_validation() -> None:
+    assert summary(replace(trained(), scores={})) == []
+
+
+def test_without_a_terminal_lines_tell_of_progress_and_results(config, tmp_path, capsys, monkeypatch):
+    output = tmp_path / "model"
+
+    def run_plan(*_, **__):
+        for part, total in (("learnt", 25), ("twin", 5)):
+            yield PartStarted(part)
+            yield from (TrainingStep(step, total, 1 / step, 0.5) for step in range(1, total + 1))
+        output.mkdir()
+        (output / "model.json").write_text(json.dumps(trained().to_dict()), "utf-8")
+        yield ModelSaved(str(output))
+
+    monkeypatch.setattr("napari_deformdown.training.run.run_plan", run_plan)
+    assert main(["train", str(config), "--output", str(output)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"{output}\n"
+    lines = printed.err.splitlines()
+    # one for each tenth; a part of five steps is through in a moment
+    assert [int(line.split("step ")[1].split()[0]) for line in lines[:10]] == [3, 5, 8, 10, 13, 15, 18, 20, 23, 25]
+    assert lines[9] == "napari-deformdown: training, learnt: step 25 of 25, loss 0.040"
+    assert lines[10:] == [f"napari-deformdown: {line}" for line in summary(trained())]
 
 
 @dataclass(frozen=True)
