@@ -208,6 +208,8 @@ def _row(
     seen = truth.shares.at(result.warp, budget)
     at_level = result.labels(truth.level)
     reliability, risk = calibration(result.probabilities_at(truth.points), truth.ids)
+    # the record of uniform sampling holds the model's fraction, which plays no part there
+    fraction = 1.0 if method == "uniform" else float(result.record["uniform_fraction"])
     return EvaluationRow(
         image=name,
         shape=result.shape,
@@ -223,6 +225,8 @@ def _row(
         reliability=reliability,
         risk=risk,
         cost=cost,
+        uniform_fraction=fraction,
+        network="twin" if fraction == 1 and model.twin is not None else "own",
     )
 
 
@@ -242,9 +246,9 @@ def _warn_of_ignored(rows: Sequence[EvaluationRow], regions: Mapping[str, Region
     known = [name for name, n in zip(rows[0].classes, pixels, strict=True) if n]
     if len(known) < 2:
         _log.warning(
-            "Nothing but %s is labelled in any image, and %.1f %% of the pixels are ignored: if their id, %d by "
+            "Nothing%s is labelled in any image, and %.1f %% of the pixels are ignored: if their id, %d by "
             "default, is a class, map it to that class.",
-            known[0] if known else "what is ignored",
+            f" but {known[0]}" if known else "",
             100 * sum(ignored.values()) / len(ignored),
             IGNORE,
         )

@@ -71,7 +71,8 @@ def to_markdown(rows: Sequence[Row]) -> str:
     """Quality and cost of each budget and method, and what each method gains at equal cost, as Markdown tables."""
     classes = list(rows[0]["per_class"]) if rows else []
     heads = ["budget", "method", "mIoU", "foreground", *classes, "boundary 2 px", "8 px", "ceiling", "sampled space"]
-    heads += ["ECE", "AURC", "pixels", "of the image", "MB read", "seconds", "GFLOP", "peak MB"]
+    heads += ["ECE", "AURC", "uniform fraction", "network"]
+    heads += ["pixels", "of the image", "MB read", "seconds", "GFLOP", "peak MB"]
     lines = [
         [
             row["budget"],
@@ -85,6 +86,9 @@ def to_markdown(rows: Sequence[Row]) -> str:
             _text(row["sampled_miou"]),
             _text(row["ece"], "{:.4f}"),
             _text(row["aurc"], "{:.5f}"),
+            # figures that were written before these were kept lack them
+            _text(row.get("uniform_fraction"), "{:.2f}"),
+            row.get("network", "-"),
             f"{pixels_seen(row):,.0f}",
             f"{row['pixel_share']:.2%}",
             f"{row['bytes_read'] / 1e6:.1f}",
@@ -98,7 +102,8 @@ def to_markdown(rows: Sequence[Row]) -> str:
     parts = [
         _table(heads, lines),
         f"Means over {images} image{'s' * (images != 1)}. Ceiling: the truth sampled and brought back, as by a "
-        "network that knew each point's exact shares. Pixels: sampling points and overview.",
+        "network that knew each point's exact shares. Uniform fraction: 1 is uniform sampling. Network: twin is the "
+        "one that was trained on uniform sampling alone. Pixels: sampling points and overview.",
     ]
     coarse = max((row["boundary_level"] for row in rows), default=0)
     if coarse:

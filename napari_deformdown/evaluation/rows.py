@@ -52,6 +52,10 @@ class EvaluationRow:
         Area under the risk-coverage curve of the confidence there.
     cost : Cost
         What it took.
+    uniform_fraction : float
+        That points were placed with; 1 is uniform sampling.
+    network : str
+        "twin" where the model's twin for uniform sampling segmented, else "own".
     """
 
     image: str
@@ -68,6 +72,8 @@ class EvaluationRow:
     reliability: Reliability
     risk: float
     cost: Cost
+    uniform_fraction: float
+    network: str
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; the keys of `average` that say something of a single image."""
@@ -90,9 +96,10 @@ def average(rows: Sequence[EvaluationRow]) -> list[dict[str, Any]]:
     mean of each image's mean IoU over the classes that occur in its truth, `per_class` each class's mean IoU over the
     images in whose truth it occurs: elsewhere a few stray pixels would weigh as much as a class. So are
     `foreground_miou` (without class 0), `mdice`, `dice_per_class`, `boundary_iou` and `trimap_iou` (by width in
-    pixels), `ceiling_miou`, `ceiling_per_class`, `sampled_miou`, `ece`, `brier`, `aurc` and all costs (but `peak_mb`,
-    the largest). With the prefix `pooled_`, pixels of all images are counted together first, so that an image counts by
-    its size, a class by its pixels in all of them, and what is found where it is not lowers it wherever that is.
+    pixels), `ceiling_miou`, `ceiling_per_class`, `sampled_miou`, `ece`, `brier`, `aurc`, `uniform_fraction` and all
+    costs (but `peak_mb`, the largest); `network` is "mixed" where images differ. With the prefix `pooled_`, pixels of
+    all images are counted together first, so that an image counts by its size, a class by its pixels in all of them,
+    and what is found where it is not lowers it wherever that is.
 
     What is known of no image is None.
     """
@@ -104,6 +111,8 @@ def average(rows: Sequence[EvaluationRow]) -> list[dict[str, Any]]:
             "budget": "x".join(str(n) for n in budget),
             "method": method,
             "images": len(group),
+            "uniform_fraction": _mean([row.uniform_fraction for row in group]),
+            "network": group[0].network if len({row.network for row in group}) == 1 else "mixed",
             **_overlap(group),
             **_along_boundaries(group),
             **_certainty(group),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,9 @@ def test_tables_hold_the_same_figures(evaluated) -> None:
     rows = json.loads((evaluated / "rows.json").read_text())
     table = list(csv.DictReader((evaluated / "rows.csv").open(encoding="utf-8")))
     assert [float(r["miou"]) for r in table] == [r["miou"] for r in rows]
+    assert [(float(r["uniform_fraction"]), r["network"]) for r in table] == [
+        (r["uniform_fraction"], r["network"]) for r in rows
+    ]
     assert [float(r["per_class.land"]) for r in table] == [r["per_class"]["land"] for r in rows]
     text = (evaluated / "rows.md").read_text("utf-8")
     assert "Means over 2 images" in text and all(f"**{r['miou']:.3f}**" in text for r in rows)
@@ -151,6 +155,20 @@ def test_labels_of_another_size_are_said_before_any_work(folders, tmp_path, caps
     error = capsys.readouterr().err
     assert "b.png" in error and len(error.strip().splitlines()) == 1
     assert not (tmp_path / "rows.json").exists()
+
+
+def test_masks_of_0_and_255_are_a_warning_of_one_line(tmp_path, monkeypatch, capsys) -> None:
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    images.mkdir(), labels.mkdir()
+    mask = np.zeros((64, 96), np.uint8)
+    mask[:16] = 255
+    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(images / "a.png")
+    Image.fromarray(mask).save(labels / "a.png")
+    # as in a process of its own: the test's handlers would keep the command's from being installed
+    monkeypatch.setattr(logging.root, "handlers", [])
+    assert run(images, labels, "--json", tmp_path / "rows.json", budgets="8x8", methods="uniform") == 0
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("napari-deformdown: Nothing but ocean is labelled in any image, and 25.0 % of the pixels")
 
 
 def test_one_bad_image_does_not_lose_the_others(folders, tmp_path, monkeypatch, capsys) -> None:

@@ -55,6 +55,22 @@ def test_rows_hold_what_each_measure_gives_by_itself(bent_model, images) -> None
         assert row.classes == ("background", "Gefäß", "lesion")
 
 
+def test_rows_tell_the_fraction_and_the_network(make_tiny_model, images) -> None:
+    """At the larger budget learnt has gone back to uniform sampling, and with it to the twin."""
+    model = make_tiny_model(floors=((12 * 16, 0.5, 0.1), (24 * 32, 0.5, 1.0)))
+    for twin, uniform in ((model.segmenter, "twin"), (None, "own")):
+        model.twin = twin
+        rows = evaluate(model, images[:1], BUDGETS, ["uniform", "learnt", "edge"])
+        assert [(r.uniform_fraction, r.network) for r in rows] == [
+            (1.0, uniform),
+            (0.1, "own"),
+            (0.2, "own"),
+            (1.0, uniform),
+            (1.0, uniform),
+            (0.2, "own"),
+        ]
+
+
 def test_outside_of_the_region_nothing_counts(bent_model, images, caplog) -> None:
     region = (20, 100, 40, 90)
     inside = np.s_[20:100, 40:90]

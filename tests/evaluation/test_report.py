@@ -98,6 +98,13 @@ def test_markdown_has_a_line_for_each_row_and_whole_tables() -> None:
     assert "looked at on level 2" in to_markdown([row("uniform", 1, 0.5, boundary_level=2)])
 
 
+def test_markdown_says_how_points_were_placed_and_which_network_segmented() -> None:
+    text = to_markdown([row("learnt", 0.1, 0.5, uniform_fraction=0.35, network="own")])
+    assert "| uniform fraction | network |" in text and "| 0.35 | own |" in text
+    # rows that were written before there were such figures
+    assert "| 0.00200 | - | - |" in to_markdown([row("learnt", 0.1, 0.5)])
+
+
 def test_csv_has_a_column_for_each_figure() -> None:
     rows = [row("uniform", 0.1, 0.5), row("learnt", 0.2, None)]
     read = list(csv.DictReader(io.StringIO(to_csv(rows))))

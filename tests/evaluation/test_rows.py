@@ -33,6 +33,8 @@ def row(counts: list[list[int]], **changes: object) -> EvaluationRow:
         reliability=table,
         risk=risk,
         cost=Cost(128, 100, 1.14, 1000, 4, 0.5, {"network": 0.25}, 300.0, 10**6),
+        uniform_fraction=0.2,
+        network="own",
     )
     return replace(made, **changes)
 
@@ -49,6 +51,15 @@ def test_figures_of_one_image_in_closed_form() -> None:
     assert found["trimap_iou"]["8"] == pytest.approx(found["miou"])
     assert found["ece"] == pytest.approx(0.1, abs=1e-6)
     assert (found["points"], found["overview_points"], found["bytes_read"]) == (128, 100, 1000)
+
+
+def test_rows_say_how_points_were_placed_and_which_network_segmented() -> None:
+    gone_back = row([[6, 2], [1, 3]], image="b", uniform_fraction=1.0, network="twin")
+    (found,) = average([row([[6, 2], [1, 3]])])
+    assert (found["uniform_fraction"], found["network"]) == (0.2, "own")
+    assert (gone_back.to_dict()["uniform_fraction"], gone_back.to_dict()["network"]) == (1.0, "twin")
+    (found,) = average([row([[6, 2], [1, 3]]), gone_back])
+    assert (found["uniform_fraction"], found["network"]) == (pytest.approx(0.6), "mixed")
 
 
 def test_images_are_averaged_and_pixels_are_pooled() -> None:
