@@ -147,8 +147,13 @@ def main() -> None:
     parser.add_argument("--key", choices=KEYS, default=KEYS[0], help="figure of the table")
     arguments = parser.parse_args()
     if arguments.table:
-        tables = table(arguments.table, arguments.key), equal_time_table(arguments.table)
-        sys.stdout.write("\n".join((*tables, ablation_table(arguments.table, arguments.key))))
+        found = (
+            table(arguments.table, arguments.key),
+            equal_time_table(arguments.table),
+            ablation_table(arguments.table, arguments.key),
+        )
+        # a head and a rule alone are no table
+        sys.stdout.write("\n".join(each for each in found if each.count("\n") > 2))
         return
     if not arguments.recipe:
         parser.error("name a set, or --table STUDY")

@@ -71,3 +71,13 @@ def test_rows_of_a_network_that_lacks_a_part_say_so(study, network, tmp_path):
     file = module.run(recipe, tmp_path, "default", 0, tmp_path, trained=tmp_path / "network", part="joint")
     assert file.name == f"{recipe.config.name}-default-without-joint-0.json"
     assert {(r["without"], r["steps"]) for r in json.loads(file.read_text("utf-8"))} == {("joint", 7)}
+
+
+def test_a_table_is_printed_where_there_are_rows_for_it_alone(study, network, tmp_path, monkeypatch, capsys):
+    module, recipe = study
+    save_model(network, tmp_path / "network")
+    module.run(recipe, tmp_path, "default", 0, tmp_path, trained=tmp_path / "network", part="joint")
+    monkeypatch.setattr("sys.argv", ["study", "--table", str(tmp_path)])
+    module.main()
+    head, _, row = capsys.readouterr().out.splitlines()
+    assert head.startswith("| without |") and row.startswith("| joint |")
