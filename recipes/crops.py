@@ -7,29 +7,25 @@ that are not background, scores the shipped model on them, and writes the rows t
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import json
 import logging
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_deformdown.evaluation import LabelledImage, iou
 from napari_deformdown.evaluation.metrics import of_the_truth
 from napari_deformdown.geometry import spread
 from napari_deformdown.imaging import open_image
-from napari_deformdown.network import DeformedSegmenter, image_for_model, load_model, look
+from napari_deformdown.network import DeformedSegmenter, image_for_model, look
 from napari_deformdown.training.choosing import pooled_confusion
 
-from .__main__ import RECIPES
 from .labelled import Pair
+from .recipe import Recipe
+from .shipped import run_on_shipped
 from .study_table import crops_table
 
 __all__ = ["pieces", "rows_of"]
@@ -100,31 +96,13 @@ def _foreground(counts: NDArray[np.int64]) -> float:
     return round(float(np.nanmean(of_the_truth(iou(counts), counts)[1:])), 4)
 
 
-def main() -> None:
-    """Parse arguments; score or print."""
-    parser = argparse.ArgumentParser(prog="python -m recipes.crops", description=__doc__)
-    parser.add_argument("recipe", nargs="?", choices=sorted(RECIPES))
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of labelled images")
-    parser.add_argument("--output", type=Path, default=Path("crops"), help="folder of results")
-    parser.add_argument("--table", type=Path, metavar="CROPS", help="print what a folder holds")
-    arguments = parser.parse_args()
-    if arguments.table:
-        sys.stdout.write(crops_table(arguments.table))
-        return
-    if not arguments.recipe:
-        parser.error("choose a set")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)
-    recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE
-    model = load_model(arguments.recipe, "cpu")
-    name, images = list(recipe.held_out(arguments.data).items())[-1]
-    found = []
+def _rows(recipe: Recipe, model: DeformedSegmenter, data: Path) -> Iterator[dict[str, Any]]:
+    """Of the set that is named last: of biopsies in slides, pieces are tiles."""
+    name, images = list(recipe.held_out(data).items())[-1]
     for row in rows_of(model, name, images):
         logging.getLogger(__name__).info("%s", row)
-        found.append(row)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / f"{arguments.recipe}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        yield row
 
 
 if __name__ == "__main__":
-    main()
+    run_on_shipped("crops", __doc__, _rows, crops_table)

@@ -9,12 +9,8 @@ sampling runs through the model's own segmenter: the question is what the points
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import json
 import logging
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,16 +26,16 @@ from napari_deformdown.evaluation import LabelledImage, TrueShares, ceiling, con
 from napari_deformdown.evaluation.ceiling import majority
 from napari_deformdown.geometry import Warp, edge_density, edge_strength
 from napari_deformdown.imaging import IGNORE, Pyramid
-from napari_deformdown.network import DeformedSegmenter, Segmentation, image_for_model, load_model, look, segment
+from napari_deformdown.network import DeformedSegmenter, image_for_model, look, segment
+from napari_deformdown.network.config import COMPARED
 from napari_deformdown.network.placing import Choice, Overview, bend
 
-from .__main__ import RECIPES
 from .diagnosis_table import DENSITIES, TWIN, class_table, figure, side_table
+from .recipe import Recipe
+from .shipped import run_on_shipped
 
 __all__ = ["Objects", "rows_of"]
 
-# Uniform fraction of learnt and oracle densities: what `evaluate` takes for all methods but the learnt one.
-FRACTION = 0.2
 # Points are counted on a grid so many times as fine, for objects that hardly any point lies on.
 FINER = 4
 
@@ -190,7 +186,7 @@ def _looked_at(
                 _Tally(
                     score_segmentation(result, counted),
                     ceiling(counted, placed.warp, budget, classes, shares),
-                    confusion(at_points, _at_points(result), classes),
+                    confusion(at_points, result.probabilities.argmax(0).numpy(), classes),
                     [
                         {"class": int(kind), "pixels": int(pixels), "points": float(on), "found": float(hit / pixels)}
                         for kind, pixels, hit, on in rows
@@ -218,41 +214,17 @@ def _choice(density: str, overview: Overview, labels: NDArray[np.uint8]) -> Choi
         size = overview.density.shape[-2], overview.density.shape[-1]
         target = edge_density(edge_strength(torch.from_numpy(labels.copy())[None], size, IGNORE))
         overview = replace(overview, density=target.to(overview.density))
-    return Choice("learnt", FRACTION, overview)
+    return Choice("learnt", COMPARED, overview)
 
 
-def _at_points(result: Segmentation) -> NDArray[np.uint8]:
-    return result.probabilities.argmax(0).numpy().astype(np.uint8)
+def _rows(recipe: Recipe, model: DeformedSegmenter, data: Path) -> Iterator[dict[str, Any]]:
+    for name, images in recipe.held_out(data).items():
+        yield from rows_of(model, name, images, recipe.budgets)
 
 
-def main() -> None:
-    """Parse arguments; look or print."""
-    parser = argparse.ArgumentParser(prog="python -m recipes.diagnosis", description=__doc__)
-    parser.add_argument("recipe", nargs="?", choices=sorted(RECIPES))
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of labelled images")
-    parser.add_argument("--output", type=Path, default=Path("diagnosis"), help="folder of results")
-    parser.add_argument("--table", type=Path, metavar="DIAGNOSIS", help="print what a folder holds")
-    parser.add_argument("--figure", type=Path, metavar="PNG", help="with --table: draw it here too")
-    arguments = parser.parse_args()
-    if arguments.table:
-        sys.stdout.write(f"{class_table(arguments.table)}\n{side_table(arguments.table)}")
-        if arguments.figure:
-            figure(arguments.table, arguments.figure)
-        return
-    if not arguments.recipe:
-        parser.error("choose a set, or --table DIAGNOSIS")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
-    recipe = importlib.import_module(f"recipes.{RECIPES[arguments.recipe]}").RECIPE
-    model = load_model(arguments.recipe, "cpu")
-    rows = [
-        row
-        for name, images in recipe.held_out(arguments.data).items()
-        for row in rows_of(model, name, images, recipe.budgets)
-    ]
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / f"{arguments.recipe}.json").write_text(json.dumps(rows) + "\n", "utf-8")
+def _tables(folder: Path) -> str:
+    return f"{class_table(folder)}\n{side_table(folder)}"
 
 
 if __name__ == "__main__":
-    main()
+    run_on_shipped("diagnosis", __doc__, _rows, _tables, figure)

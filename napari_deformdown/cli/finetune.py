@@ -17,6 +17,7 @@ from ..training.palette import class_colors
 from ..versions.record import NAME as VERSION
 from ..versions.record import checked_name, read_version
 from .arguments import parse_budget, parse_count, parse_path
+from .messages import say
 from .outputs import check_files, model_files
 from .progress import Bars
 
@@ -190,11 +191,11 @@ def _run(options: argparse.Namespace) -> int:
                     bars("fine-tuning", event.step, event.total)
                     bars.note(f"loss {event.loss:.3f}, {event.seconds_left:.0f} s left")
                 elif isinstance(event, FinetuneStarted):
-                    _say(f"{event.strokes} corrections on {event.images} images, {event.held_back} held back.")
+                    say(f"{event.strokes} corrections on {event.images} images, {event.held_back} held back.")
                     if event.others:
-                        _say(f"{event.others} of the images without corrections are to keep their labels.")
+                        say(f"{event.others} of the images without corrections are to keep their labels.")
                 elif isinstance(event, (DoubtRaised, ImageLeftOut)):
-                    _say(event.sentence)
+                    say(event.sentence)
                 elif isinstance(event, FinetuneFinished):
                     _tell(event)
                 elif isinstance(event, VersionWritten):
@@ -245,10 +246,4 @@ def _tell(event: Any) -> None:
     if event.before is None or event.after is None:
         return
     for method, after in event.after.agreement.items():
-        _say(
-            f"{method}: {event.before.agreement[method]:.0%} of held-back corrections right before, {after:.0%} after."
-        )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"napari-deformdown: {text}\n")
+        say(f"{method}: {event.before.agreement[method]:.0%} of held-back corrections right before, {after:.0%} after.")

@@ -10,7 +10,7 @@ from typing import Any
 from .floors import floor_at
 from .typing_words import wrong_type
 
-__all__ = ["FORMAT", "FRACTIONS", "METHODS", "SHARPNESS", "LabelClass", "ModelConfig", "ModelError"]
+__all__ = ["COMPARED", "FORMAT", "FRACTIONS", "METHODS", "SHARPNESS", "LabelClass", "ModelConfig", "ModelError"]
 
 FORMAT = 1
 
@@ -21,7 +21,7 @@ SHARPNESS = 2.0
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 
 # Uniform fraction of methods that have no floors of their own.
-_COMPARED = 0.2
+COMPARED = 0.2
 
 # Ways to place the sampling points, by the names that people choose.
 METHODS = ("uniform", "learnt", "edge", "attraction", "transport", "monge")
@@ -246,7 +246,7 @@ class ModelConfig:
         if not self.floors:
             return self.uniform_fraction
         if method != "learnt":
-            return _COMPARED
+            return COMPARED
         pixels = None if shape is None else math.prod(shape)
         areas = dict(self.floor_areas)
         return floor_at(self.floors, areas, FRACTIONS, math.prod(budget), spread=spread, pixels=pixels)
